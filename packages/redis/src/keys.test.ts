@@ -12,7 +12,7 @@ describe('keys', () => {
     assert.equal(keys.state('r', 7), '{r}:state:7');
   });
   it('puts every control name under lvnet:', () => {
-    for (const name of [keys.leader(), keys.runs(), keys.run('r'), keys.worker('w'), keys.queuePrefix()]) {
+    for (const name of [keys.leader(), keys.run('r'), keys.worker('w'), keys.queuePrefix()]) {
       assert.match(name, /^lvnet:/);
     }
   });

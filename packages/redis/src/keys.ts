@@ -8,18 +8,14 @@
 export const keys = {
   // control server
   leader: () => 'lvnet:leader',
-  leaderNumber: () => 'lvnet:leader:number',
-  events: () => 'lvnet:events',
-  runs: () => 'lvnet:runs',
-  run: (run: string) => `lvnet:run:${run}`,
-  runMembers: (run: string) => `lvnet:run:${run}:members`,
-  runCommands: (run: string) => `lvnet:run:${run}:commands`,
-  sweeps: () => 'lvnet:sweeps',
-  sweep: (sweep: string) => `lvnet:sweep:${sweep}`,
+  leaderFence: () => 'lvnet:leader:fence',
   workers: () => 'lvnet:workers',
   worker: (worker: string) => `lvnet:worker:${worker}`,
+  requests: () => 'lvnet:requests',
+  run: (run: string) => `lvnet:run:${run}`,
+  runProgress: (run: string) => `lvnet:run:${run}:progress`,
   /** Prefix handed to BullMQ. */
-  queuePrefix: () => 'lvnet:queue',
+  queuePrefix: () => 'lvnet:jobs',
 
   // tensor server
   view: (run: string) => `{${run}}:view`,

@@ -1,0 +1,92 @@
+import { asFailure, Failure, sleep } from '@lvnet/core';
+import { connectRedis } from '@lvnet/redis';
+import { UnrecoverableError, Worker, type Job as BullJob } from 'bullmq';
+import { jobKinds, type Job } from './jobs.js';
+import { queueName, queuePrefix, type QueueRef } from './names.js';
+
+export interface HostOptions {
+  url: string;
+  queue: QueueRef;
+  worker: string;
+  /**
+   * Does the job. Must be idempotent: a job is started again when its holder dies.
+   * The signal aborts when the host closes.
+   */
+  process: (job: Job, signal: AbortSignal) => Promise<void>;
+  /** The job will not be tried again. */
+  onGivenUp: (job: Job, failure: Failure) => Promise<void>;
+}
+
+export interface Host extends AsyncDisposable {
+  /** Takes no more jobs, aborts the running one and waits for it, `limitMs` at most. */
+  close(limitMs?: number): Promise<void>;
+}
+
+/**
+ * Holds the locks of the jobs it runs, so it must live in a process that never computes: a blocked
+ * event loop would lose them. A dead host's job starts elsewhere after about 2-6 s.
+ */
+export async function createHost(options: HostOptions): Promise<Host> {
+  const connection = await connectRedis(options.url, {
+    role: 'blocking',
+    name: `lvnet-host-${options.worker}`,
+  });
+  const closing = new AbortController();
+  const worker = new Worker<Job, undefined>(
+    queueName(options.queue),
+    async (job) => {
+      await run(job, options, closing.signal);
+      return undefined;
+    },
+    {
+      connection,
+      prefix: queuePrefix,
+      concurrency: 1,
+      lockDuration: 5_000,
+      stalledInterval: 2_000,
+      maxStalledCount: 1_000_000,
+    },
+  );
+  worker.on('error', () => undefined); // reconnects by itself; jobs report their own errors
+  const close = async (limitMs = 10_000) => {
+    closing.abort(new Failure('CANCELLED', {}, { message: 'The worker is leaving.' }));
+    await Promise.race([worker.close(), sleep(limitMs)]);
+    connection.disconnect();
+  };
+  return { close, [Symbol.asyncDispose]: () => close() };
+}
+
+async function run(bullJob: BullJob<Job>, options: HostOptions, signal: AbortSignal): Promise<void> {
+  const job = jobKinds[bullJob.data.kind].parse(bullJob.data);
+  try {
+    await options.process(job, signal);
+  } catch (error) {
+    const failure = asFailure(error);
+    const last = bullJob.attemptsMade + 1 >= (bullJob.opts.attempts ?? 1);
+    if (failure.code !== 'CANCELLED' && (last || isPermanent(failure))) {
+      await options.onGivenUp(job, failure);
+      throw new UnrecoverableError(failure.message);
+    }
+    throw failure;
+  }
+}
+
+/** Trying again cannot mend what the user has to mend. */
+function isPermanent(failure: Failure): boolean {
+  return PERMANENT.has(failure.code);
+}
+
+const PERMANENT: ReadonlySet<string> = new Set([
+  'NIFTI_INVALID',
+  'VOLUME_INVALID',
+  'VOLUME_SHAPE_MISMATCH',
+  'CASE_INCOMPLETE',
+  'DATASET_INVALID',
+  'SHAPE_MISMATCH',
+  'NETWORK_INVALID',
+  'WEIGHTS_MISMATCH',
+  'NON_FINITE',
+  'DIGEST_MISMATCH',
+  'EXPERIMENT_INVALID',
+  'STORE_DENIED',
+]);

@@ -1,0 +1,53 @@
+import { connectRedis, defineScript, keys } from '@lvnet/redis';
+
+/**
+ * One coordinator acts at a time. The lock carries a fencing number that only grows: whatever the
+ * leader writes can be told from what a former, sleeping leader writes late.
+ */
+export interface Leadership extends AsyncDisposable {
+  /** Takes or renews the lock; the fencing number, or undefined while another leads. */
+  hold(): Promise<number | undefined>;
+  release(): Promise<void>;
+}
+
+const holdScript = defineScript(
+  'lvnetHoldLeadership',
+  `local held = redis.call('GET', KEYS[1])
+   if held then
+     local cut = string.find(held, ' ', 1, true)
+     if string.sub(held, cut + 1) ~= ARGV[1] then return 0 end
+     redis.call('PEXPIRE', KEYS[1], ARGV[2])
+     return tonumber(string.sub(held, 1, cut - 1))
+   end
+   local fence = redis.call('INCR', KEYS[2])
+   redis.call('SET', KEYS[1], fence .. ' ' .. ARGV[1], 'PX', ARGV[2])
+   return fence`,
+  2,
+);
+
+const releaseScript = defineScript(
+  'lvnetReleaseLeadership',
+  `local held = redis.call('GET', KEYS[1])
+   if held and string.sub(held, string.find(held, ' ', 1, true) + 1) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+   return 0`,
+  1,
+);
+
+/** @param identity contains a random part drawn at process start */
+export async function createLeadership(url: string, identity: string, leaseMs: number): Promise<Leadership> {
+  const redis = await connectRedis(url, { role: 'command', name: 'lvnet-leadership' });
+  const release = async () => {
+    await releaseScript.call(redis, [keys.leader()], [identity]).catch(() => 0); // it expires by itself
+    redis.disconnect();
+  };
+  return {
+    async hold() {
+      const fence = Number(
+        await holdScript.call(redis, [keys.leader(), keys.leaderFence()], [identity, leaseMs]),
+      );
+      return fence === 0 ? undefined : fence;
+    },
+    release,
+    [Symbol.asyncDispose]: release,
+  };
+}

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Failure } from '@lvnet/core';
+import { startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
+import { createHost } from './host.js';
+import type { Job } from './jobs.js';
+import { createLeadership } from './leadership.js';
+import { createProducer } from './producer.js';
+import { openRegistry, type WorkerEntry } from './registry.js';
+
+describe('queue on a real Redis', function () {
+  this.timeout(40_000);
+  let dir: string;
+  let redis: PrivateRedis;
+  before(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'lvnet-queue-'));
+    redis = await startPrivateRedis({ dir });
+  });
+  after(async () => {
+    await redis.stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it('lets one coordinator lead, and numbers reigns upwards', async () => {
+    await using first = await createLeadership(redis.url, 'a', 60_000);
+    await using second = await createLeadership(redis.url, 'b', 60_000);
+    const fence = await first.hold();
+    assert.ok(fence !== undefined);
+    assert.equal(await first.hold(), fence, 'renewing keeps the number');
+    assert.equal(await second.hold(), undefined);
+    await first.release();
+    assert.equal(await second.hold(), fence + 1);
+  });
+
+  it('forgets a worker whose lease ended and keeps requests until they are settled', async () => {
+    await using registry = await openRegistry(redis.url, 'test');
+    await registry.announceWorker(workerEntry('w1'), 60_000);
+    await registry.announceWorker(workerEntry('w2'), 1);
+    await until(async () => (await registry.workers()).length === 1);
+    assert.deepEqual(
+      (await registry.workers()).map((entry) => entry.worker),
+      ['w1'],
+    );
+    await registry.request({ kind: 'cancel', run: 'r' });
+    const [stored] = await registry.pendingRequests();
+    assert.equal(stored?.request.kind, 'cancel');
+    assert.equal((await registry.pendingRequests()).length, 1);
+    await registry.settle(stored.token);
+    assert.deepEqual(await registry.pendingRequests(), []);
+  });
+
+  it('ignores what a former leader writes late', async () => {
+    await using registry = await openRegistry(redis.url, 'test');
+    const entry = { run: 'r', fingerprint: 'f', state: 'running', slots: 2 };
+    await registry.setRun({ ...entry, fence: 5 });
+    await registry.setRun({ ...entry, slots: 0, fence: 4 });
+    assert.equal((await registry.run('r'))?.slots, 2);
+  });
+
+  it('runs a job once however often it is ensured, and frees its id afterwards', async () => {
+    await using producer = await createProducer(redis.url);
+    const seen: Job[] = [];
+    const job: Job = { kind: 'prepare', run: 'r', case: '1' };
+    for (let i = 0; i < 3; i++) await producer.ensure({ kind: 'prepare' }, 'prepare-r-1', job);
+    await using host = await createHost({
+      url: redis.url,
+      queue: { kind: 'prepare' },
+      worker: 'w',
+      process: (given) => {
+        seen.push(given);
+        return Promise.resolve();
+      },
+      onGivenUp: () => Promise.resolve(),
+    });
+    assert.ok(host);
+    await until(() => seen.length === 1);
+    await until(async () => (await producer.counts({ kind: 'prepare' }))['active'] === 0);
+    await producer.ensure({ kind: 'prepare' }, 'prepare-r-1', job);
+    await until(() => seen.length === 2);
+    assert.deepEqual(seen, [job, job]);
+  });
+
+  it('gives up at once on what only the user can mend', async () => {
+    await using producer = await createProducer(redis.url);
+    const queue = { kind: 'train', fingerprint: 'unmendable' } as const;
+    await producer.ensure(queue, 'train-r-0', { kind: 'train', run: 'r', slot: 0 });
+    const given: string[] = [];
+    await using host = await createHost({
+      url: redis.url,
+      queue,
+      worker: 'w',
+      process: () => Promise.reject(new Failure('NIFTI_INVALID', {}, { message: 'broken' })),
+      onGivenUp: (_, failure) => {
+        given.push(failure.code);
+        return Promise.resolve();
+      },
+    });
+    assert.ok(host);
+    await until(() => given.length > 0);
+    assert.deepEqual(given, ['NIFTI_INVALID']);
+  });
+
+  it('starts a killed holder’s job elsewhere within seconds', async () => {
+    await using producer = await createProducer(redis.url);
+    const queue = { kind: 'train', fingerprint: 'killed' } as const;
+    const fixture = fileURLToPath(new URL('./holder.fixture.js', import.meta.url));
+    const holder = fork(fixture, [redis.url, queue.fingerprint], { stdio: 'inherit' });
+    await producer.ensure(queue, 'train-r-1', { kind: 'train', run: 'r', slot: 1 });
+    await once(holder, 'message');
+    holder.kill('SIGKILL');
+    const killedMs = performance.now();
+    let takenMs: number | undefined;
+    await using host = await createHost({
+      url: redis.url,
+      queue,
+      worker: 'w2',
+      process: () => {
+        takenMs ??= performance.now();
+        return Promise.resolve();
+      },
+      onGivenUp: () => Promise.resolve(),
+    });
+    assert.ok(host);
+    await until(() => takenMs !== undefined);
+    assert.equal(holder.signalCode, 'SIGKILL');
+    assert.ok((takenMs ?? Infinity) - killedMs < 12_000, 'taken over within 12 s');
+  });
+});
+
+function workerEntry(worker: string): WorkerEntry {
+  return {
+    worker,
+    host: 'h',
+    pid: 1,
+    engine: 'native',
+    fingerprint: 'f',
+    threads: 1,
+    startedAt: '',
+    metricsPort: null,
+    activity: 'idle',
+  };
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
+}
