@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+export type JsonValue =
+  null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** JSON with sorted keys and no spaces: equal values give equal text. Undefined members are left out. */
 export function canonicalJson(value: unknown): string {

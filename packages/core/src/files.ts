@@ -25,5 +25,9 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array | string):
 function asDiskFailure(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
-  return new Failure('DISK_FULL', { path }, { message: `No space left to write ${path}.`, hint: 'Free some space.', cause: error });
+  return new Failure(
+    'DISK_FULL',
+    { path },
+    { message: `No space left to write ${path}.`, hint: 'Free some space.', cause: error },
+  );
 }
