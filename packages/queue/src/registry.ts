@@ -45,7 +45,7 @@ export type ClusterRequest =
   | { kind: 'submittedSweep'; sweep: string }
   | { kind: 'cancel' | 'pause' | 'resume'; run: string }
   | { kind: 'jobFailed'; run: string; job: string; code: string; message: string; hint: string }
-  | { kind: 'note'; run: string; text: string };
+  | { kind: 'note'; run: string; text: string; viewChange?: 'join' | 'leave' | 'lost' };
 
 export interface StoredRequest {
   request: ClusterRequest;

@@ -80,10 +80,12 @@ function serverArguments(o: PrivateRedisOptions, port: number, socketPath: strin
 function spawnBound(path: string, args: string[]): ChildProcess {
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((candidate) => existsSync(candidate));
   const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
-  if (setpriv !== undefined) return spawn(setpriv, ['--pdeathsig', 'KILL', '--', path, ...args], { stdio });
+  // In a process group of its own, so that Ctrl-C does not end it before those who still write to it.
+  const options = { stdio, detached: true };
+  if (setpriv !== undefined) return spawn(setpriv, ['--pdeathsig', 'KILL', '--', path, ...args], options);
   const watch =
     'p=$1; shift; "$@" & c=$!; trap "kill $c; wait $c; exit" TERM; while kill -0 $p 2>/dev/null && kill -0 $c 2>/dev/null; do sleep 1 & wait $!; done; kill -9 $c 2>/dev/null';
-  return spawn('/bin/sh', ['-c', watch, 'sh', String(process.pid), path, ...args], { stdio });
+  return spawn('/bin/sh', ['-c', watch, 'sh', String(process.pid), path, ...args], options);
 }
 
 function keepTail(child: ChildProcess): () => string {

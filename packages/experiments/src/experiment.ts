@@ -1,0 +1,81 @@
+import { networkConfigSchema } from '@lvnet/networks';
+import { z } from 'zod';
+
+const positive = z.number().positive();
+const count = z.number().int().min(1);
+
+const splitSchema = z.union([
+  z.strictObject({ train: z.number().min(0), validation: z.number().min(0), test: z.number().min(0) }),
+  z.string().min(1),
+]);
+
+const dataSchema = z.strictObject({
+  /** Folder of the scans; read by whoever submits or prepares, never by a trainer. */
+  root: z.string().min(1),
+  /** Counts, fractions, or the path of a split manifest. */
+  split: splitSchema.default({ train: 90, validation: 10, test: 31 }),
+  blocks: z.enum(['all', 'liver']).default('all'),
+  windowHu: z.tuple([z.number(), z.number()]).default([-200, 200]),
+  /** [slices, rows, columns]. */
+  patch: z.tuple([count, count, count]).default([16, 256, 256]),
+});
+
+const lossSchema = z.strictObject({
+  /** Weights of the deep-supervision heads, levels - 1 of them. */
+  eta: z.array(z.number().min(0)).default([0.2, 0.4, 0.6, 0.8]),
+  order: z.enum(['coarse-to-fine', 'fine-to-coarse']).default('coarse-to-fine'),
+});
+
+const optimizerSchema = z.strictObject({
+  name: z.literal('adam').default('adam'),
+  learningRate: positive.default(0.001),
+  decayPerEpoch: positive.max(1).default(0.9),
+  weightDecay: z.number().min(0).default(0.00001),
+  clipNorm: positive.optional(),
+});
+
+const trainingSchema = z.strictObject({
+  batch: count.default(4),
+  /** Default: one shard per sample of the batch. */
+  shards: count.optional(),
+  epochs: count.default(30),
+  onBadSample: z.enum(['stop', 'skip']).default('stop'),
+  stop: z.strictObject({ metric: z.literal('dice').default('dice'), patience: count.default(5) }).optional(),
+});
+
+/** The shape of an experiment file; contradictions between fields are judged elsewhere. */
+export const experimentSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'letters, digits, dot, dash and underscore, 64 at most')
+    .default('experiment'),
+  seed: z.number().int().min(0).default(0),
+  labels: z.record(z.string(), z.string()).optional(),
+  priority: z.number().int().optional(),
+  data: dataSchema,
+  network: networkConfigSchema.prefault({}),
+  loss: lossSchema.prefault({}),
+  optimizer: optimizerSchema.prefault({}),
+  training: trainingSchema.prefault({}),
+  exchange: z.strictObject({ wire: z.enum(['float32', 'bf16']).default('float32') }).prefault({}),
+  workers: z
+    .strictObject({
+      min: count.default(1),
+      max: count.default(2),
+      engine: z.enum(['auto', 'native', 'tensorflow', 'reference']).default('auto'),
+    })
+    .prefault({}),
+  checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(3) }).prefault({}),
+});
+
+type Parsed = z.infer<typeof experimentSchema>;
+
+/** An experiment with every default filled in. */
+export type Experiment = Omit<Parsed, 'training'> & {
+  training: Omit<Parsed['training'], 'shards'> & { shards: number };
+};
+
+/** JSON Schema of the file, for editors. */
+export function experimentJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(experimentSchema, { io: 'input' }) as Record<string, unknown>;
+}

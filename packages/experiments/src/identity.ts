@@ -1,0 +1,37 @@
+import { canonicalJson, sha256Hex } from '@lvnet/core';
+import type { Experiment } from './experiment.js';
+
+/**
+ * What makes a run this run: everything that decides its bytes. Names, labels, folders, numbers of
+ * workers, checkpoint habits and priority do not.
+ *
+ * @param cases content hashes of the cases by split
+ * @param numerics raised when the same experiment would give other bytes than before
+ */
+export function identityOf(
+  experiment: Experiment,
+  cases: unknown,
+  engineFingerprint: string,
+  numerics: number,
+): string {
+  const { data, network, loss, optimizer, training, exchange, seed } = experiment;
+  const { root: _root, split: _split, ...decisiveData } = data;
+  return sha256Hex(
+    canonicalJson({
+      version: 1,
+      numerics,
+      engineFingerprint,
+      cases,
+      seed,
+      data: decisiveData,
+      network,
+      loss,
+      optimizer,
+      training,
+      exchange,
+    }),
+  );
+}
+
+/** Short enough to type, long enough never to collide by chance. */
+export const runIdOf = (identity: string): string => identity.slice(0, 12);

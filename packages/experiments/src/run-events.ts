@@ -1,0 +1,40 @@
+import type { RunState } from './run-state.js';
+import type { Store } from '@lvnet/store';
+
+/** One change of a run's state or one remarkable thing that happened to it, in a readable line. */
+export interface RunEvent {
+  at: string;
+  state: RunState;
+  text: string;
+}
+
+/**
+ * Writes one immutable part of the event log. Parts sort by (when the leader took over, count): the
+ * fencing number alone would start again after control Redis came back empty.
+ */
+export async function recordRunEvent(
+  store: Store,
+  run: string,
+  position: { leader: number; count: number },
+  event: RunEvent,
+): Promise<void> {
+  const name = `${padded(position.leader, 13)}-${padded(position.count, 6)}.jsonl`;
+  const line = `${JSON.stringify(event)}\n`;
+  await store.put(`runs/${run}/events/${name}`, line);
+  await store.append?.(`runs/${run}/events.jsonl`, line);
+}
+
+export async function readRunEvents(store: Store, run: string): Promise<RunEvent[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(`runs/${run}/events/`)) if (key.endsWith('.jsonl')) keys.push(key);
+  const parts = await Promise.all(keys.sort().map((key) => store.get(key)));
+  return parts.flatMap((bytes) =>
+    new TextDecoder()
+      .decode(bytes)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as RunEvent),
+  );
+}
+
+const padded = (value: number, digits: number): string => String(value).padStart(digits, '0');
