@@ -1,1 +1,20 @@
-export {};
+/**
+ * A run's checkpoints in the store: safetensors files, a manifest that comes last, the digest chain,
+ * the log of steps, the count of lives, and which checkpoints may be deleted.
+ */
+export {
+  writeCheckpoint,
+  readCheckpoint,
+  listCheckpoints,
+  checkpointSteps,
+  isCompleteCheckpoint,
+  deleteCheckpoint,
+  type CheckpointState,
+  type Provenance,
+  type ReadCheckpoint,
+} from './checkpoint.js';
+export { type Manifest } from './manifest.js';
+export { encodeWeights, weightsSha256, firstDigest, nextDigest } from './digest.js';
+export { nextLife } from './lives.js';
+export { planRetention } from './retention.js';
+export { writeSteps, readSteps, type StepRecord } from './step-records.js';

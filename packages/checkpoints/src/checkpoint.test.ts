@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { Failure } from '@lvnet/core';
+import type { NamedTensor } from '@lvnet/safetensors';
+import { memoryStore, type Store } from '@lvnet/store';
+import {
+  checkpointSteps,
+  deleteCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+  type CheckpointState,
+} from './checkpoint.js';
+import { firstDigest, nextDigest, weightsSha256 } from './digest.js';
+import { nextLife } from './lives.js';
+import { planRetention } from './retention.js';
+import { readSteps, writeSteps, type StepRecord } from './step-records.js';
+
+const tensor = (name: string, ...values: number[]): NamedTensor => ({
+  name,
+  dtype: 'F32',
+  shape: [values.length],
+  data: Float32Array.from(values),
+});
+
+const stateAt = (step: number): CheckpointState => ({
+  step,
+  epoch: 1,
+  weights: [tensor('w', step, 2, 3)],
+  optimizer: [tensor('w.exp_avg', 0, step)],
+  digest: 'd'.repeat(63) + String(step % 10),
+  sampler: { epoch: 1, position: step },
+  lossHistory: [0.5],
+});
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.catch((thrown: unknown) => thrown);
+  return error instanceof Failure ? error.code : 'no failure';
+}
+
+describe('checkpoints', () => {
+  let store: Store;
+  beforeEach(() => {
+    store = memoryStore();
+  });
+
+  it('come back as they were written', async () => {
+    await writeCheckpoint(store, 'r', stateAt(4));
+    const { state, skipped } = await readCheckpoint(store, 'r');
+    assert.deepEqual(skipped, []);
+    assert.equal(state.step, 4);
+    assert.deepEqual([...(state.weights[0]?.data as Float32Array)], [4, 2, 3]);
+    assert.deepEqual([...(state.optimizer[0]?.data as Float32Array)], [0, 4]);
+    assert.deepEqual(state.lossHistory, [0.5]);
+  });
+
+  it('do not exist without their manifest', async () => {
+    await writeCheckpoint(store, 'r', stateAt(4));
+    await store.delete('runs/r/checkpoints/4/manifest.json');
+    assert.deepEqual(await checkpointSteps(store, 'r'), []);
+    assert.equal(await codeOf(readCheckpoint(store, 'r')), 'CHECKPOINT_NOT_FOUND');
+  });
+
+  const damages: [string, (key: string) => Promise<void>][] = [
+    [
+      'a flipped byte',
+      async (key) => {
+        const bytes = (await store.get(key)).slice();
+        bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+        await store.put(key, bytes);
+      },
+    ],
+    ['a truncated file', async (key) => store.put(key, (await store.get(key)).slice(0, -3))],
+    ['a missing file', (key) => store.delete(key)],
+  ];
+  for (const [what, damage] of damages) {
+    it(`fall back to the newest that verifies after ${what}, and say so`, async () => {
+      await writeCheckpoint(store, 'r', stateAt(4));
+      await writeCheckpoint(store, 'r', stateAt(12));
+      await damage('runs/r/checkpoints/12/optimizer.safetensors');
+      const { state, skipped } = await readCheckpoint(store, 'r');
+      assert.equal(state.step, 4);
+      assert.deepEqual(
+        skipped.map((item) => item.step),
+        [12],
+      );
+      assert.match(skipped[0]?.reason ?? '', /optimizer\.safetensors is damaged/);
+      assert.equal(await codeOf(readCheckpoint(store, 'r', 12)), 'CHECKPOINT_CORRUPT');
+    });
+  }
+
+  it('are not used with a manifest that is none', async () => {
+    await writeCheckpoint(store, 'r', stateAt(4));
+    await store.put('runs/r/checkpoints/8/manifest.json', '{"step":');
+    assert.equal((await readCheckpoint(store, 'r')).state.step, 4);
+  });
+
+  it('go manifest first', async () => {
+    await writeCheckpoint(store, 'r', stateAt(4));
+    await deleteCheckpoint(store, 'r', 4);
+    const left: string[] = [];
+    for await (const { key } of store.list('runs/r/checkpoints/')) left.push(key);
+    assert.deepEqual(left, []);
+  });
+});
+
+describe('retention', () => {
+  it('keeps the newest, never fewer than two, and what is referred to', () => {
+    assert.deepEqual(planRetention([1, 2, 3, 4, 5], { keep: 3, referenced: [1] }), [2]);
+    assert.deepEqual(planRetention([1, 2, 3], { keep: 1, referenced: [] }), [1]);
+    assert.deepEqual(planRetention([7], { keep: 1, referenced: [] }), []);
+  });
+});
+
+describe('digest chain', () => {
+  it('depends on every link', () => {
+    const sha = weightsSha256([tensor('w', 1)]);
+    const start = firstDigest(sha);
+    const digest = nextDigest(start, 1, ['a:0', 'b:16'], sha);
+    assert.match(digest, /^[0-9a-f]{64}$/);
+    assert.equal(digest, nextDigest(start, 1, ['a:0', 'b:16'], sha));
+    const others = [
+      nextDigest(digest, 1, ['a:0', 'b:16'], sha),
+      nextDigest(start, 2, ['a:0', 'b:16'], sha),
+      nextDigest(start, 1, ['b:16', 'a:0'], sha),
+      nextDigest(start, 1, ['a:0', 'b:16'], weightsSha256([tensor('w', 2)])),
+    ];
+    assert.ok(others.every((other) => other !== digest));
+  });
+});
+
+describe('lives', () => {
+  it('count up, each number given once', async () => {
+    const store = memoryStore();
+    const lives = await Promise.all(Array.from({ length: 5 }, () => nextLife(store, 'r')));
+    assert.deepEqual([...lives].sort(), [1, 2, 3, 4, 5]);
+    assert.equal(await nextLife(store, 'r'), 6);
+  });
+});
+
+describe('step log', () => {
+  const record = (step: number, digest = String(step)): StepRecord => ({
+    step,
+    epoch: 1,
+    loss: 1,
+    heads: { main: 1 },
+    lr: 0.1,
+    digest,
+    samples: ['a:0'],
+    seconds: { data: 0 },
+  });
+
+  it('drops steps that were done again', async () => {
+    const store = memoryStore();
+    await writeSteps(store, 'r', [record(1), record(2), record(3)]);
+    await writeSteps(store, 'r', [record(3), record(4)]);
+    await writeSteps(store, 'r', []);
+    assert.deepEqual(
+      (await readSteps(store, 'r')).map((item) => item.step),
+      [1, 2, 3, 4],
+    );
+  });
+
+  it('refuses a step with two results', async () => {
+    const store = memoryStore();
+    await writeSteps(store, 'r', [record(1)]);
+    await writeSteps(store, 'r', [record(1, 'other'), record(2)]);
+    assert.equal(await codeOf(readSteps(store, 'r')), 'DIGEST_MISMATCH');
+  });
+});

@@ -1,0 +1,205 @@
+import { asFailure, Failure, sha256Hex } from '@lvnet/core';
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '@lvnet/safetensors';
+import type { Store } from '@lvnet/store';
+import { encodeWeights } from './digest.js';
+import {
+  checkpointFolder,
+  manifestKey,
+  manifestSchema,
+  optimizerName,
+  weightsName,
+  type Manifest,
+} from './manifest.js';
+
+/** Everything from which training continues with the same bytes. */
+export interface CheckpointState {
+  step: number;
+  epoch: number;
+  /** PyTorch names and layouts, running statistics and num_batches_tracked included. */
+  weights: readonly NamedTensor[];
+  optimizer: readonly NamedTensor[];
+  digest: string;
+  sampler: { epoch: number; position: number };
+  lossHistory: readonly number[];
+}
+
+export interface Provenance {
+  network?: unknown;
+  engineFingerprint?: string;
+  createdAt?: string;
+}
+
+/** Writes the files, then the manifest. Writing the same checkpoint twice does no harm. */
+export async function writeCheckpoint(
+  store: Store,
+  run: string,
+  state: CheckpointState,
+  provenance: Provenance = {},
+): Promise<Manifest> {
+  const folder = checkpointFolder(run, state.step);
+  const contents = [
+    { name: weightsName, body: encodeWeights(state.weights) },
+    { name: optimizerName, body: encodeSafetensors(state.optimizer) },
+  ];
+  for (const { name, body } of contents) await store.put(`${folder}/${name}`, body);
+  const manifest: Manifest = {
+    version: 1,
+    run,
+    step: state.step,
+    epoch: state.epoch,
+    digest: state.digest,
+    createdAt: provenance.createdAt ?? new Date().toISOString(),
+    files: contents.map(({ name, body }) => ({ name, bytes: body.byteLength, sha256: sha256Hex(body) })),
+    sampler: state.sampler,
+    lossHistory: [...state.lossHistory],
+    network: provenance.network ?? null,
+    engineFingerprint: provenance.engineFingerprint ?? null,
+  };
+  await store.put(manifestKey(run, state.step), `${JSON.stringify(manifest, null, 1)}\n`);
+  return manifest;
+}
+
+export interface ReadCheckpoint {
+  state: CheckpointState;
+  manifest: Manifest;
+  /** Newer checkpoints that did not verify, and why. */
+  skipped: { step: number; reason: string }[];
+}
+
+/**
+ * Reads the checkpoint of one step, or the newest one that verifies.
+ *
+ * @throws Failure('CHECKPOINT_NOT_FOUND'), Failure('CHECKPOINT_CORRUPT') when a step was asked for
+ */
+export async function readCheckpoint(store: Store, run: string, step?: number): Promise<ReadCheckpoint> {
+  if (step !== undefined) return { ...(await readVerified(store, run, step)), skipped: [] };
+  const skipped: { step: number; reason: string }[] = [];
+  for (const candidate of (await checkpointSteps(store, run)).reverse()) {
+    try {
+      return { ...(await readVerified(store, run, candidate)), skipped };
+    } catch (error) {
+      const failure = asFailure(error);
+      const lost = failure.code === 'CHECKPOINT_CORRUPT' || failure.code === 'CHECKPOINT_NOT_FOUND';
+      if (!lost) throw error;
+      skipped.push({ step: candidate, reason: failure.message });
+    }
+  }
+  throw absent(store, run, undefined, skipped);
+}
+
+/** Steps whose manifest is there, in order. */
+export async function checkpointSteps(store: Store, run: string): Promise<number[]> {
+  const steps: number[] = [];
+  for await (const { key } of store.list(`runs/${run}/checkpoints/`)) {
+    const found = /\/checkpoints\/(\d+)\/manifest\.json$/.exec(key)?.[1];
+    if (found !== undefined) steps.push(Number(found));
+  }
+  return steps.sort((a, b) => a - b);
+}
+
+export async function isCompleteCheckpoint(store: Store, run: string, step: number): Promise<boolean> {
+  return (await store.head(manifestKey(run, step))) !== undefined;
+}
+
+/** Manifests of all complete checkpoints, in order; unreadable ones are left out. */
+export async function listCheckpoints(store: Store, run: string): Promise<Manifest[]> {
+  const manifests: Manifest[] = [];
+  for (const step of await checkpointSteps(store, run)) {
+    const manifest = await readManifest(store, run, step).catch(ifCorrupt);
+    if (manifest !== undefined) manifests.push(manifest);
+  }
+  return manifests;
+}
+
+function ifCorrupt(error: unknown): undefined {
+  if (error instanceof Failure && error.code === 'CHECKPOINT_CORRUPT') return undefined;
+  throw error;
+}
+
+/** Deletes the manifest first, so that a half-deleted checkpoint is no checkpoint. */
+export async function deleteCheckpoint(store: Store, run: string, step: number): Promise<void> {
+  await store.delete(manifestKey(run, step));
+  for await (const { key } of store.list(`${checkpointFolder(run, step)}/`)) await store.delete(key);
+}
+
+async function readManifest(store: Store, run: string, step: number): Promise<Manifest> {
+  const key = manifestKey(run, step);
+  const bytes = await getOrAbsent(store, key, run, step);
+  try {
+    return manifestSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch (cause) {
+    throw corrupt(key, 'it is not a manifest', cause);
+  }
+}
+
+async function readVerified(
+  store: Store,
+  run: string,
+  step: number,
+): Promise<{ state: CheckpointState; manifest: Manifest }> {
+  const manifest = await readManifest(store, run, step);
+  const [weights, optimizer] = await Promise.all([
+    readFile(store, run, manifest, weightsName),
+    readFile(store, run, manifest, optimizerName),
+  ]);
+  const { epoch, digest, sampler, lossHistory } = manifest;
+  return { manifest, state: { step, epoch, weights, optimizer, digest, sampler, lossHistory } };
+}
+
+async function readFile(store: Store, run: string, manifest: Manifest, name: string): Promise<NamedTensor[]> {
+  const key = `${checkpointFolder(run, manifest.step)}/${name}`;
+  const entry = manifest.files.find((file) => file.name === name);
+  if (entry === undefined) throw corrupt(key, 'the manifest does not name it');
+  const bytes = await store.get(key).catch((error: unknown) => {
+    if (error instanceof Failure && error.code === 'STORE_NOT_FOUND')
+      throw corrupt(key, 'the file is gone', error);
+    throw error;
+  });
+  if (bytes.byteLength !== entry.bytes) {
+    throw corrupt(key, `it has ${String(bytes.byteLength)} bytes instead of ${String(entry.bytes)}`);
+  }
+  if (sha256Hex(bytes) !== entry.sha256) throw corrupt(key, 'its SHA-256 is not the one in the manifest');
+  try {
+    return [...decodeSafetensors(bytes).tensors.values()];
+  } catch (cause) {
+    throw corrupt(key, 'it is not a safetensors file', cause);
+  }
+}
+
+async function getOrAbsent(store: Store, key: string, run: string, step: number): Promise<Uint8Array> {
+  try {
+    return await store.get(key);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'STORE_NOT_FOUND') throw absent(store, run, step, []);
+    throw error;
+  }
+}
+
+function corrupt(key: string, why: string, cause?: unknown): Failure {
+  return new Failure(
+    'CHECKPOINT_CORRUPT',
+    { key },
+    {
+      message: `${key} is damaged: ${why}.`,
+      hint: 'The newest checkpoint that verifies is used instead; check the disk or the bucket.',
+      cause,
+    },
+  );
+}
+
+function absent(
+  store: Store,
+  run: string,
+  step: number | undefined,
+  skipped: readonly { step: number; reason: string }[],
+): Failure {
+  const which = step === undefined ? 'a usable checkpoint' : `a checkpoint of step ${String(step)}`;
+  return new Failure(
+    'CHECKPOINT_NOT_FOUND',
+    { run, step: step ?? null, skipped },
+    {
+      message: `Run ${run} has no ${which.replace(/^a /, '')} in ${store.url}.`,
+      hint: `lvnet status ${run} shows what there is.`,
+    },
+  );
+}

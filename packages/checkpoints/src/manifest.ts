@@ -1,0 +1,33 @@
+import { z } from 'zod';
+
+export const manifestSchema = z.object({
+  version: z.literal(1),
+  run: z.string(),
+  step: z.number().int().nonnegative(),
+  epoch: z.number().int().nonnegative(),
+  /** d(step) of the digest chain. */
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  createdAt: z.string(),
+  files: z.array(
+    z.object({
+      name: z.string(),
+      bytes: z.number().int().positive(),
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+    }),
+  ),
+  sampler: z.object({ epoch: z.number().int(), position: z.number().int() }),
+  lossHistory: z.array(z.number()),
+  /** The network's configuration and the engine that made these weights. */
+  network: z.unknown(),
+  engineFingerprint: z.string().nullable(),
+});
+
+/** manifest.json, written last: with it a checkpoint is complete, without it there is none. */
+export type Manifest = z.infer<typeof manifestSchema>;
+
+export const checkpointFolder = (run: string, step: number): string =>
+  `runs/${run}/checkpoints/${String(step)}`;
+export const manifestKey = (run: string, step: number): string =>
+  `${checkpointFolder(run, step)}/manifest.json`;
+export const weightsName = 'weights.safetensors';
+export const optimizerName = 'optimizer.safetensors';
