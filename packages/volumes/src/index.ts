@@ -44,3 +44,4 @@ export {
   type SampledCase,
   type SamplerOptions,
 } from './sampler.js';
+export { makePhantom, writePhantomDataset, type Phantom, type PhantomOptions } from './phantom/phantom.js';
