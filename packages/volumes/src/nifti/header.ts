@@ -134,5 +134,6 @@ function placeOf(
       'Set a valid sform, or set both codes to 0.',
     );
   }
-  return { affine, spacingMm: spacingOf(affine), orientation };
+  // Adding 0 turns -0 into 0.
+  return { affine: affine.map((value) => value + 0), spacingMm: spacingOf(affine), orientation };
 }

@@ -34,7 +34,7 @@ export interface Anatomy {
 export function drawAnatomy(seed: number, index: number): Anatomy {
   const random = counterRandom('phantom', seed, index);
   const draw = (low: number, high: number) => low + (high - low) * random.next();
-  const tissueHu = draw(60, 120);
+  const tissueHu = draw(66, 96);
   const near = (spread: number) => tissueHu + draw(-spread, spread);
   const size = draw(0.88, 1.02);
   const [cx, cy] = [0.5 + draw(-0.04, 0.04), 0.5 + draw(-0.05, 0.05)];
@@ -49,12 +49,12 @@ export function drawAnatomy(seed: number, index: number): Anatomy {
     z * factor,
   ];
   const liverZ = draw(0.34, 0.66);
-  const bulk = draw(0.78, 1.2);
-  const lobe = draw(0.6, 1.25);
-  const liverHu = tissueHu + draw(0, 14);
+  const bulk = draw(0.8, 1.16);
+  const lobe = draw(0.8, 1.25);
+  const liverHu = tissueHu + draw(16, 26);
   const liverAt = place(-0.19 + draw(-0.05, 0.05), -0.01 + draw(-0.07, 0.07), liverZ);
   const organs: Organ[] = [
-    { kind: 'liver', hu: liverHu, centre: liverAt, radii: extent(0.215, 0.23, 0.4, bulk) },
+    { kind: 'liver', hu: liverHu, centre: liverAt, radii: extent(0.23, 0.245, 0.44, bulk) },
     {
       kind: 'liver',
       hu: liverHu,
@@ -115,6 +115,6 @@ export function drawAnatomy(seed: number, index: number): Anatomy {
     muscleHu: near(10) - draw(0, 12),
     lesionHu: draw(-45, -25),
     lungFrom: liverZ + draw(0.22, 0.32),
-    noiseHu: draw(24, 36),
+    noiseHu: draw(22, 32),
   };
 }

@@ -79,6 +79,9 @@ function depthInside({ centre, radii }: Ellipsoid, u: number, v: number, w: numb
   return 1 - (x * x + y * y + z * z);
 }
 
+/** Organs that touch leave a thin rim of fat between them, where both are equally deep. */
+const rimWidth = 0.05;
+
 /** Every organ's surface is bent by a smooth field; where organs meet, the deeper one wins. */
 function organAt(
   anatomy: Anatomy,
@@ -90,16 +93,21 @@ function organAt(
 ): Organ | undefined {
   let found: Organ | undefined;
   let deepest = 0;
+  let second = 0;
   for (const [i, organ] of anatomy.organs.entries()) {
     let inside = depthInside(organ, u, v, w);
     if (inside < -0.6) continue;
-    const bend = organ.kind === 'liver' ? 0.36 : organ.kind === 'spine' ? 0 : 0.25;
+    const bend = organ.kind === 'liver' ? 0.28 : organ.kind === 'spine' ? 0 : 0.25;
     const offset = organ.kind === 'liver' ? 0 : 40 * i;
     if (bend > 0) inside += bend * fields.shape.smooth(spot.x + offset, spot.y, spot.z, 17, 10);
     if (organ.kind === 'spine' && inside > 0) return organ;
-    if (inside > deepest) [found, deepest] = [organ, inside];
+    if (inside > deepest) {
+      if (found?.kind !== organ.kind) second = deepest;
+      [found, deepest] = [organ, inside];
+    } else if (inside > second && found?.kind !== organ.kind) second = inside;
   }
-  return found;
+  const rim = second > 0 && deepest - second < rimWidth;
+  return rim ? undefined : found;
 }
 
 function organTissue(
@@ -119,7 +127,7 @@ function organTissue(
 
 /** Each organ's pattern has about the same spread of values, so that no single voxel tells them apart. */
 const textures: Readonly<Record<OrganKind, (field: NoiseField, spot: Spot) => number>> = {
-  liver: (field, { x, y, z }) => 65 * field.smooth(x, y, z, 2.6, 2) + vessel(field, { x, y, z }),
+  liver: (field, { x, y, z }) => 56 * field.smooth(x, y, z, 2.6, 2) + vessel(field, { x, y, z }),
   spleen: (field, { x, y, z }) => 30 * field.smooth(x, y, z, 9, 7),
   stomach: (field, { x, y, z }) => 45 * field.smooth(x, y, z, 16, 10),
   kidney: (field, { x, y, z }) => 30 * field.smooth(x, y, z, 7, 6),
