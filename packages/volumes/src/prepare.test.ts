@@ -134,7 +134,10 @@ describe('prepareVoxels', () => {
     const source = geometry('RAS', [13, 11, 3]);
     const voxels = Float32Array.from({ length: 429 }, (_, i) => ((i * 7919) % 613) - 300);
     const { image } = prepareVoxels(source, voxels, undefined, transform);
-    assert.equal(sha256Hex(bytesOf(image)), 'ead6cc55bcf53956f509014f19e758d6cbe9b17922511c51b527c4e702c30449');
+    assert.equal(
+      sha256Hex(bytesOf(image)),
+      'ead6cc55bcf53956f509014f19e758d6cbe9b17922511c51b527c4e702c30449',
+    );
   });
 });
 

@@ -127,7 +127,7 @@ function organTissue(
 
 /** Each organ's pattern has about the same spread of values, so that no single voxel tells them apart. */
 const textures: Readonly<Record<OrganKind, (field: NoiseField, spot: Spot) => number>> = {
-  liver: (field, { x, y, z }) => 56 * field.smooth(x, y, z, 2.6, 2) + vessel(field, { x, y, z }),
+  liver: (field, { x, y, z }) => grain(field, { x, y, z }) + vessel(field, { x, y, z }),
   spleen: (field, { x, y, z }) => 30 * field.smooth(x, y, z, 9, 7),
   stomach: (field, { x, y, z }) => 45 * field.smooth(x, y, z, 16, 10),
   kidney: (field, { x, y, z }) => 30 * field.smooth(x, y, z, 7, 6),
@@ -135,6 +135,11 @@ const textures: Readonly<Record<OrganKind, (field: NoiseField, spot: Spot) => nu
   heart: (field, { x, y, z }) => 30 * field.smooth(x, y, z, 12, 8),
   spine: (field, { x, y, z }) => 60 * field.smooth(x, y, z, 4, 3),
 };
+
+/** Granular tissue: cells of one voxel of the reference slice. */
+function grain(field: NoiseField, { x, y, z }: Spot): number {
+  return 90 * field.white(Math.floor(x), Math.floor(y), z);
+}
 
 /** Bright where two smooth fields are both near zero: thin winding tubes. */
 function vessel(field: NoiseField, { x, y, z }: Spot): number {
