@@ -1,1 +1,19 @@
-export {};
+/**
+ * The numerical kernels on plain typed arrays: a C++ addon with run-time choice of instruction set, and
+ * the plain-loop reference that judges it. Free of tfjs, so that exchange and command line use them cheaply.
+ */
+export type {
+  Activation,
+  AdamUpdate,
+  ConvShape,
+  DepthwiseShape,
+  IrbOptions,
+  IrbShape,
+  IrbStatistics,
+  IrbWeights,
+  KernelSet,
+  NormParameters,
+  VolumeShape,
+} from './kernel-set.js';
+export { referenceKernels } from './reference/index.js';
+export { loadKernels, dieWithParent, addonPath, type NativeKernels } from './native.js';

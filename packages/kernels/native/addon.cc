@@ -1,0 +1,389 @@
+// The bridge to Node: plain N-API, typed arrays are used in place.
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "pool.h"
+#include "table.h"
+
+namespace {
+
+const KernelTable* K = nullptr;
+
+const KernelTable* choose(const char* forced) {
+  const std::string want = forced ? forced : "";
+#ifdef LVNET_X86
+  __builtin_cpu_init();
+  const bool has512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512cd");
+  const bool has2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  if (has512 && (want == "" || want == "avx512")) return tableAvx512();
+  if (has2 && (want == "" || want == "avx512" || want == "avx2")) return tableAvx2();
+#endif
+  return tableBaseline();
+}
+
+struct Args {
+  napi_env env;
+  size_t count = 48;
+  napi_value values[48];
+  bool good = true;
+  Args(napi_env env, napi_callback_info info) : env(env) { napi_get_cb_info(env, info, &count, values, nullptr, nullptr); }
+
+  void fail(const char* what) {
+    if (good) napi_throw_type_error(env, nullptr, what);
+    good = false;
+  }
+  int32_t integer(size_t i) {
+    int32_t v = 0;
+    if (i >= count || napi_get_value_int32(env, values[i], &v) != napi_ok) fail("a number was expected");
+    return v;
+  }
+  double number(size_t i) {
+    double v = 0;
+    if (i >= count || napi_get_value_double(env, values[i], &v) != napi_ok) fail("a number was expected");
+    return v;
+  }
+  // Null and undefined give a null pointer. `least` guards against arrays that are too short.
+  void* array(size_t i, napi_typedarray_type type, size_t least) {
+    napi_valuetype kind = napi_undefined;
+    if (i < count) napi_typeof(env, values[i], &kind);
+    if (kind == napi_null || kind == napi_undefined) return nullptr;
+    bool is = false;
+    napi_is_typedarray(env, values[i], &is);
+    napi_typedarray_type found;
+    size_t length = 0;
+    void* data = nullptr;
+    if (is) napi_get_typedarray_info(env, values[i], &found, &length, &data, nullptr, nullptr);
+    if (!is || found != type) {
+      fail("a typed array of another type was expected");
+      return nullptr;
+    }
+    if (length < least) {
+      fail("an array is shorter than its shape says");
+      return nullptr;
+    }
+    return data;
+  }
+  float* floats(size_t i, size_t least) {
+    auto* p = static_cast<float*>(array(i, napi_float32_array, least));
+    if (p == nullptr && least > 0) fail("an array is missing");
+    return p;
+  }
+  float* maybe(size_t i, size_t least) { return static_cast<float*>(array(i, napi_float32_array, least)); }
+};
+
+napi_value nothing(napi_env env) {
+  napi_value v;
+  napi_get_undefined(env, &v);
+  return v;
+}
+napi_value numberOf(napi_env env, double value) {
+  napi_value v;
+  napi_create_double(env, value, &v);
+  return v;
+}
+
+template <napi_value (*F)(Args&)>
+napi_value guarded(napi_env env, napi_callback_info info) {
+  Args a(env, info);
+  try {
+    return F(a);
+  } catch (const std::bad_alloc&) {
+    napi_throw_error(env, "OUT_OF_MEMORY", "the native kernels ran out of memory");
+  } catch (...) {
+    napi_throw_error(env, nullptr, "the native kernels failed");
+  }
+  return nothing(env);
+}
+
+size_t cube(int k) { return size_t(k) * k * k; }
+
+Conv convOf(Args& a) {
+  return {a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), a.integer(5), a.integer(6)};
+}
+size_t voxels(int n, int d, int h, int w) { return size_t(n) * d * h * w; }
+
+napi_value convForward(Args& a) {
+  const Conv s = convOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const float *x = a.floats(7, v * s.ci), *w = a.floats(8, cube(s.k) * s.ci * s.co), *b = a.maybe(9, s.co);
+  float* y = a.floats(10, v * s.co);
+  if (a.good) K->convForward(s, x, w, b, y);
+  return nothing(a.env);
+}
+napi_value convBackwardInput(Args& a) {
+  const Conv s = convOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const float *dy = a.floats(7, v * s.co), *w = a.floats(8, cube(s.k) * s.ci * s.co);
+  float* dx = a.floats(9, v * s.ci);
+  if (a.good) K->convBackwardInput(s, dy, w, dx);
+  return nothing(a.env);
+}
+napi_value convBackwardFilter(Args& a) {
+  const Conv s = convOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const float *x = a.floats(7, v * s.ci), *dy = a.floats(8, v * s.co);
+  float *dw = a.floats(9, cube(s.k) * s.ci * s.co), *db = a.maybe(10, s.co);
+  if (a.good) K->convBackwardFilter(s, x, dy, dw, db);
+  return nothing(a.env);
+}
+
+Depth depthOf(Args& a) { return {a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), a.integer(5)}; }
+
+napi_value depthwiseForward(Args& a) {
+  const Depth s = depthOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
+  const float *x = a.floats(6, v), *w = a.floats(7, cube(s.k) * s.c), *b = a.maybe(8, s.c);
+  float* y = a.floats(9, v);
+  if (a.good) K->depthwiseForward(s, x, w, b, y);
+  return nothing(a.env);
+}
+napi_value depthwiseBackwardInput(Args& a) {
+  const Depth s = depthOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
+  const float *dy = a.floats(6, v), *w = a.floats(7, cube(s.k) * s.c);
+  float* dx = a.floats(8, v);
+  if (a.good) K->depthwiseBackwardInput(s, dy, w, dx);
+  return nothing(a.env);
+}
+napi_value depthwiseBackwardFilter(Args& a) {
+  const Depth s = depthOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
+  const float *x = a.floats(6, v), *dy = a.floats(7, v);
+  float *dw = a.floats(8, cube(s.k) * s.c), *db = a.maybe(9, s.c);
+  if (a.good) K->depthwiseBackwardFilter(s, x, dy, dw, db);
+  return nothing(a.env);
+}
+
+napi_value normStatistics(Args& a) {
+  const int rows = a.integer(0), c = a.integer(1);
+  const float* x = a.floats(2, size_t(rows) * c);
+  float *mean = a.floats(3, c), *variance = a.floats(4, c);
+  if (a.good) K->normStatistics(rows, c, x, mean, variance);
+  return nothing(a.env);
+}
+Norm normOf(Args& a, size_t i, int c) {
+  return {a.floats(i, c), a.floats(i + 1, c), a.floats(i + 2, c), a.floats(i + 3, c), float(a.number(i + 4))};
+}
+napi_value normForward(Args& a) {
+  const int rows = a.integer(0), c = a.integer(1), act = a.integer(8);
+  const size_t n = size_t(rows) * c;
+  const float* x = a.floats(2, n);
+  const Norm p = normOf(a, 3, c);
+  const float* residual = a.maybe(9, n);
+  float* y = a.floats(10, n);
+  if (a.good) K->normForward(rows, c, x, p, act, residual, y);
+  return nothing(a.env);
+}
+napi_value normBackward(Args& a) {
+  const int rows = a.integer(0), c = a.integer(1), act = a.integer(8);
+  const size_t n = size_t(rows) * c;
+  const float* x = a.floats(2, n);
+  const Norm p = normOf(a, 3, c);
+  const float* dy = a.floats(9, n);
+  float *dx = a.floats(10, n), *dgamma = a.floats(11, c), *dbeta = a.floats(12, c);
+  if (a.good) K->normBackward(rows, c, x, p, act, dy, dx, dgamma, dbeta);
+  return nothing(a.env);
+}
+
+napi_value pool(Args& a, bool forward) {
+  const Depth s{a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), 2};
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
+  const float* from = a.floats(5, forward ? v : v / 8);
+  float* to = a.floats(6, forward ? v / 8 : v);
+  if (a.good) (forward ? K->poolForward : K->poolBackward)(s, from, to);
+  return nothing(a.env);
+}
+napi_value poolForward(Args& a) { return pool(a, true); }
+napi_value poolBackward(Args& a) { return pool(a, false); }
+
+napi_value upsample(Args& a, bool forward) {
+  const Depth s{a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), 1};
+  const int factor = a.integer(5);
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
+  const float* from = a.floats(6, forward ? v : v * cube(factor));
+  float* to = a.floats(7, forward ? v * cube(factor) : v);
+  if (a.good) (forward ? K->upsampleForward : K->upsampleBackward)(s, factor, from, to);
+  return nothing(a.env);
+}
+napi_value upsampleForward(Args& a) { return upsample(a, true); }
+napi_value upsampleBackward(Args& a) { return upsample(a, false); }
+
+napi_value softmax(Args& a) {
+  const int rows = a.integer(0), classes = a.integer(1);
+  const float* x = a.floats(2, size_t(rows) * classes);
+  float* p = a.floats(3, size_t(rows) * classes);
+  if (a.good) K->softmax(rows, classes, x, p);
+  return nothing(a.env);
+}
+napi_value crossEntropy(Args& a) {
+  const int rows = a.integer(0), classes = a.integer(1);
+  const float* x = a.floats(2, size_t(rows) * classes);
+  const auto* labels = static_cast<const int32_t*>(a.array(3, napi_int32_array, rows));
+  float* dx = a.maybe(4, size_t(rows) * classes);
+  if (labels == nullptr) a.fail("an array is missing");
+  if (a.good)
+    for (int i = 0; i < rows; i++)
+      if (labels[i] < 0 || labels[i] >= classes) {
+        a.fail("a label is outside the classes");
+        break;
+      }
+  return a.good ? numberOf(a.env, K->crossEntropy(rows, classes, x, labels, dx)) : nothing(a.env);
+}
+
+Irb irbOf(Args& a) {
+  return {a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), a.integer(5), a.integer(6)};
+}
+// epsilon, activation, then twelve arrays
+IrbWeights irbWeights(Args& a, size_t i, const Irb& s) {
+  const size_t ce = size_t(s.c) * s.e;
+  return {a.floats(i, ce),     a.maybe(i + 1, s.e), a.floats(i + 2, s.e),  a.floats(i + 3, s.e),
+          a.floats(i + 4, cube(s.k) * s.e), a.maybe(i + 5, s.e), a.floats(i + 6, s.e), a.floats(i + 7, s.e),
+          a.floats(i + 8, ce), a.maybe(i + 9, s.c), a.floats(i + 10, s.c), a.floats(i + 11, s.c)};
+}
+IrbStats irbStats(Args& a, size_t i, const Irb& s) {
+  return {a.floats(i, s.e),     a.floats(i + 1, s.e), a.floats(i + 2, s.e),
+          a.floats(i + 3, s.e), a.floats(i + 4, s.c), a.floats(i + 5, s.c)};
+}
+napi_value irbForward(Args& a) {
+  const Irb s = irbOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const float epsilon = float(a.number(7));
+  const int act = a.integer(8);
+  const float* x = a.floats(9, v * s.c);
+  const IrbWeights p = irbWeights(a, 10, s);
+  const IrbStats t = irbStats(a, 22, s);
+  float *y = a.floats(28, v * s.c), *saved = a.maybe(29, v * (s.e + s.c));
+  if (a.good) K->irbForward(s, x, p, epsilon, act, y, t, saved);
+  return nothing(a.env);
+}
+napi_value irbInfer(Args& a) {
+  const Irb s = irbOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const float epsilon = float(a.number(7));
+  const int act = a.integer(8);
+  const float* x = a.floats(9, v * s.c);
+  const IrbWeights p = irbWeights(a, 10, s);
+  const IrbStats t = irbStats(a, 22, s);
+  float* y = a.floats(28, v * s.c);
+  if (a.good) K->irbInfer(s, x, p, epsilon, act, t, y);
+  return nothing(a.env);
+}
+napi_value irbBackward(Args& a) {
+  const Irb s = irbOf(a);
+  const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const float epsilon = float(a.number(7));
+  const int act = a.integer(8);
+  const float* x = a.floats(9, v * s.c);
+  const IrbWeights p = irbWeights(a, 10, s);
+  const IrbStats t = irbStats(a, 22, s);
+  const float *saved = a.floats(28, v * (s.e + s.c)), *dy = a.floats(29, v * s.c);
+  float* dx = a.floats(30, v * s.c);
+  const IrbWeights g = irbWeights(a, 31, s);
+  if (a.good) K->irbBackward(s, x, p, epsilon, act, t, saved, dy, dx, g);
+  return nothing(a.env);
+}
+
+napi_value addInto(Args& a) {
+  const double count = a.number(2);
+  float* into = a.floats(0, size_t(count));
+  const float* from = a.floats(1, size_t(count));
+  if (a.good) exactAdd(into, from, size_t(count));
+  return nothing(a.env);
+}
+napi_value roundToBf16(Args& a) {
+  const size_t count = size_t(a.number(2));
+  auto* into = static_cast<uint16_t*>(a.array(0, napi_uint16_array, count));
+  const float* from = a.floats(1, count);
+  if (a.good && into) exactRound(into, from, count);
+  return nothing(a.env);
+}
+napi_value fromBf16(Args& a) {
+  const size_t count = size_t(a.number(2));
+  float* into = a.floats(0, count);
+  const auto* from = static_cast<const uint16_t*>(a.array(1, napi_uint16_array, count));
+  if (a.good && from) exactWiden(into, from, count);
+  return nothing(a.env);
+}
+napi_value adamStep(Args& a) {
+  const size_t from = size_t(a.number(4)), to = size_t(a.number(5));
+  float *weights = a.floats(0, to), *m = a.floats(2, to), *v = a.floats(3, to);
+  const float* gradient = a.floats(1, to);
+  const Adam c{float(a.number(6)),  float(a.number(7)),  float(a.number(8)),  float(a.number(9)),
+               float(a.number(10)), float(a.number(11)), float(a.number(12)), float(a.number(13))};
+  if (!a.good || to <= from) return nothing(a.env);
+  const size_t part = 1 << 16;
+  parallel(int((to - from + part - 1) / part), [&](int task, int) {
+    const size_t begin = from + task * part, end = begin + part < to ? begin + part : to;
+    exactAdam(weights, gradient, m, v, begin, end, c);
+  });
+  return nothing(a.env);
+}
+
+napi_value setThreadsOf(Args& a) {
+  const int count = a.integer(0);
+  if (a.good) setThreads(count);
+  return nothing(a.env);
+}
+napi_value fmaPeak(Args& a) { return numberOf(a.env, K->fmaPeak(a.number(0))); }
+// The kernel kills this process when the thread that started it ends.
+napi_value dieWithParent(Args& a) {
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+  return nothing(a.env);
+}
+
+napi_value init(napi_env env, napi_value exports) {
+  if (K == nullptr) K = choose(std::getenv("LVNET_ISA"));
+  const auto add = [&](const char* name, napi_callback f) {
+    napi_value value;
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);
+    napi_set_named_property(env, exports, name, value);
+  };
+#define ADD(name) add(#name, guarded<name>)
+  ADD(convForward);
+  ADD(convBackwardInput);
+  ADD(convBackwardFilter);
+  ADD(depthwiseForward);
+  ADD(depthwiseBackwardInput);
+  ADD(depthwiseBackwardFilter);
+  ADD(normStatistics);
+  ADD(normForward);
+  ADD(normBackward);
+  ADD(poolForward);
+  ADD(poolBackward);
+  ADD(upsampleForward);
+  ADD(upsampleBackward);
+  ADD(softmax);
+  ADD(crossEntropy);
+  ADD(irbForward);
+  ADD(irbInfer);
+  ADD(irbBackward);
+  ADD(addInto);
+  ADD(roundToBf16);
+  ADD(fromBf16);
+  ADD(adamStep);
+  ADD(fmaPeak);
+  ADD(dieWithParent);
+  add("setThreads", guarded<setThreadsOf>);
+  napi_value isa;
+  napi_create_string_utf8(env, K->name, NAPI_AUTO_LENGTH, &isa);
+  napi_set_named_property(env, exports, "instructionSet", isa);
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE(lvnet, init)

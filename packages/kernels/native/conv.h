@@ -1,0 +1,174 @@
+// Dense convolutions. Pointwise ones are matrix products; larger kernels run over a zero-padded copy.
+#pragma once
+#include "norm.h"
+
+static void pointwiseForward(int rows, int ci, int co, const float* x, const float* w, const float* bias, float* y) {
+  float* packed = sharedScratch(1, size_t(ci) * up(co) + up(co));
+  packTransposed(w, co, ci, nullptr, packed);
+  float* b = packed + size_t(ci) * up(co);
+  packVector(bias, co, b);
+  const Chunks chunks = chunksOf(rows, std::max(ci, co));
+  parallel(chunks.count, [&](int task, int) {
+    const size_t r = chunks.begin(task);
+    gemmRows(chunks.length(task), ci, co, x + r * ci, ci, packed, bias ? b : nullptr, y + r * co, co);
+  });
+}
+static void pointwiseBackwardInput(int rows, int ci, int co, const float* dy, const float* w, float* dx) {
+  float* packed = sharedScratch(1, size_t(co) * up(ci));
+  packRows(w, co, ci, nullptr, packed);
+  const Chunks chunks = chunksOf(rows, std::max(ci, co));
+  parallel(chunks.count, [&](int task, int) {
+    const size_t r = chunks.begin(task);
+    gemmRows(chunks.length(task), co, ci, dy + r * co, co, packed, nullptr, dx + r * ci, ci);
+  });
+}
+static void pointwiseBackwardFilter(int rows, int ci, int co, const float* x, const float* dy, float* dw) {
+  const Chunks chunks = partialChunks(rows, 256);
+  const size_t length = size_t(ci) * co;
+  float* partials = sharedScratch(0, length * chunks.count);
+  parallel(chunks.count, [&](int task, int) {
+    const size_t r = chunks.begin(task);
+    float* sums = partials + length * task;
+    std::memset(sums, 0, length * sizeof(float));
+    gemmAtb(chunks.length(task), co, ci, dy + r * co, co, x + r * ci, ci, sums);
+  });
+  reducePartials(partials, chunks.count, length, dw);
+}
+
+// A copy with k/2 zero columns on both sides of each row.
+static const float* paddedRows(Conv s, const float* x, int channels) {
+  const int half = s.k / 2, rows = s.n * s.d * s.h;
+  const size_t from = size_t(s.w) * channels, edge = size_t(half) * channels, to = from + 2 * edge;
+  float* out = sharedScratch(2, to * rows);
+  parallel((rows + 63) / 64, [&](int task, int) {
+    for (int r = task * 64; r < std::min(rows, task * 64 + 64); r++) {
+      float* o = out + to * r;
+      std::memset(o, 0, edge * sizeof(float));
+      std::memcpy(o + edge, x + from * r, from * sizeof(float));
+      std::memset(o + edge + from, 0, edge * sizeof(float));
+    }
+  });
+  return out;
+}
+
+// weights packed [tap][ci][up(co)]
+static void denseRun(Conv s, const float* x, const float* packed, const float* bias, float* y) {
+  const int cop = up(s.co), half = s.k / 2;
+  const float* padded = paddedRows(s, x, s.ci);
+  const size_t pitch = size_t(s.w + 2 * half) * s.ci;
+  constexpr int T = kTileColumns;
+  parallel(s.n * s.d * s.h, [&](int task, int) {
+    const int yy = task % s.h, z = task / s.h % s.d, volume = task / s.h / s.d;
+    for (int block = 0; block < cop; block += L) {
+      const int lanes = std::min(L, s.co - block);
+      const V b = bias ? loadn(bias + block, lanes) : V{};
+      for (int w0 = 0; w0 < s.w; w0 += T) {
+        const int width = std::min(T, s.w - w0);
+        V acc[T];
+        for (int j = 0; j < T; j++) acc[j] = b;
+        for (int kd = 0; kd < s.k; kd++) {
+          const int iz = z + kd - half;
+          if (iz < 0 || iz >= s.d) continue;
+          for (int kh = 0; kh < s.k; kh++) {
+            const int iy = yy + kh - half;
+            if (iy < 0 || iy >= s.h) continue;
+            const float* row = padded + ((size_t(volume) * s.d + iz) * s.h + iy) * pitch + size_t(w0) * s.ci;
+            const float* wt = packed + size_t(kd * s.k + kh) * s.k * s.ci * cop + block;
+            for (int kw = 0; kw < s.k; kw++)
+              for (int i = 0; i < s.ci; i++, wt += cop) {
+                const V w = load(wt);
+                const float* p = row + kw * s.ci + i;
+                if (width == T) {
+#pragma GCC unroll 8
+                  for (int j = 0; j < T; j++) acc[j] = acc[j] + splat(p[j * s.ci]) * w;
+                } else {
+                  for (int j = 0; j < width; j++) acc[j] = acc[j] + splat(p[j * s.ci]) * w;
+                }
+              }
+          }
+        }
+        float* out = y + (size_t(task) * s.w + w0) * s.co + block;
+        for (int j = 0; j < width; j++) storen(out + size_t(j) * s.co, acc[j], lanes);
+      }
+    }
+  });
+}
+
+static void convForward(Conv s, const float* x, const float* w, const float* bias, float* y) {
+  if (s.k == 1) return pointwiseForward(s.n * s.d * s.h * s.w, s.ci, s.co, x, w, bias, y);
+  const int taps = s.k * s.k * s.k, cop = up(s.co);
+  float* packed = sharedScratch(1, size_t(taps) * s.ci * cop);
+  for (int t = 0; t < taps; t++)
+    for (int i = 0; i < s.ci; i++)
+      for (int o = 0; o < cop; o++)
+        packed[(size_t(t) * s.ci + i) * cop + o] = o < s.co ? w[(size_t(o) * s.ci + i) * taps + t] : 0.0f;
+  denseRun(s, x, packed, bias, y);
+}
+
+static void convBackwardInput(Conv s, const float* dy, const float* w, float* dx) {
+  if (s.k == 1) return pointwiseBackwardInput(s.n * s.d * s.h * s.w, s.ci, s.co, dy, w, dx);
+  const int taps = s.k * s.k * s.k, cip = up(s.ci);
+  float* packed = sharedScratch(1, size_t(taps) * s.co * cip);
+  for (int t = 0; t < taps; t++)
+    for (int o = 0; o < s.co; o++)
+      for (int i = 0; i < cip; i++)
+        packed[(size_t(t) * s.co + o) * cip + i] = i < s.ci ? w[(size_t(o) * s.ci + i) * taps + taps - 1 - t] : 0.0f;
+  Conv r = s;
+  r.ci = s.co;
+  r.co = s.ci;
+  denseRun(r, dy, packed, nullptr, dx);
+}
+
+static void sumChannels(size_t count, int c, const float* x, float* out) {
+  std::vector<double> sums(c);
+  channelSums<1>(count, c, sums.data(), [&](int, size_t i, int n, V* v) { v[0] = loadn(x + i, n); });
+  for (int j = 0; j < c; j++) out[j] = float(sums[j]);
+}
+
+static void convBackwardFilter(Conv s, const float* x, const float* dy, float* dw, float* dbias) {
+  const int rows = s.n * s.d * s.h * s.w;
+  if (dbias) sumChannels(size_t(rows) * s.co, s.co, dy, dbias);
+  if (s.k == 1) return pointwiseBackwardFilter(rows, s.ci, s.co, x, dy, dw);
+  const int taps = s.k * s.k * s.k, half = s.k / 2, cop = up(s.co), lines = s.n * s.d * s.h;
+  const float* padded = paddedRows(s, x, s.ci);
+  const size_t pitch = size_t(s.w + 2 * half) * s.ci, length = size_t(taps) * s.ci * cop;
+  const int parts = std::min(lines, 64);
+  float* partials = sharedScratch(0, length * parts);
+  parallel(parts, [&](int task, int) {
+    float* sums = partials + length * task;
+    std::memset(sums, 0, length * sizeof(float));
+    const int from = int(int64_t(lines) * task / parts), to = int(int64_t(lines) * (task + 1) / parts);
+    for (int line = from; line < to; line++) {
+      const int yy = line % s.h, z = line / s.h % s.d, volume = line / s.h / s.d;
+      const float* g = dy + size_t(line) * s.w * s.co;
+      for (int kd = 0; kd < s.k; kd++)
+        for (int kh = 0; kh < s.k; kh++) {
+          const int iz = z + kd - half, iy = yy + kh - half;
+          if (iz < 0 || iz >= s.d || iy < 0 || iy >= s.h) continue;
+          const float* row = padded + ((size_t(volume) * s.d + iz) * s.h + iy) * pitch;
+          float* into = sums + size_t(kd * s.k + kh) * s.k * s.ci * cop;
+          for (int block = 0; block < s.co; block += L) {
+            const int lanes = std::min(L, s.co - block);
+            // Taps of a row times input channels, eight accumulators at a time.
+            const int columns = s.k * s.ci;
+            for (int q = 0; q < columns; q += 8) {
+              const int m = std::min(8, columns - q);
+              V acc[8];
+              for (int a = 0; a < m; a++) acc[a] = load(into + size_t(q + a) * cop + block);
+              for (int w = 0; w < s.w; w++) {
+                const V gv = loadn(g + size_t(w) * s.co + block, lanes);
+                const float* p = row + size_t(w) * s.ci + q;
+                for (int a = 0; a < m; a++) acc[a] = acc[a] + splat(p[a]) * gv;
+              }
+              for (int a = 0; a < m; a++) store(into + size_t(q + a) * cop + block, acc[a]);
+            }
+          }
+        }
+    }
+  });
+  float* sums = sharedScratch(1, length);
+  reducePartials(partials, parts, length, sums);
+  for (int o = 0; o < s.co; o++)
+    for (int i = 0; i < s.ci; i++)
+      for (int t = 0; t < taps; t++) dw[(size_t(o) * s.ci + i) * taps + t] = sums[(size_t(t) * s.ci + i) * cop + o];
+}

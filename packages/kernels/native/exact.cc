@@ -1,0 +1,39 @@
+// Compiled with -ffp-contract=off: bits must equal those of the plain TypeScript loops.
+#include <cmath>
+#include <cstring>
+
+#include "pool.h"
+#include "table.h"
+
+void exactAdd(float* into, const float* from, size_t count) {
+  for (size_t i = 0; i < count; i++) into[i] += from[i];
+}
+
+void exactRound(uint16_t* into, const float* from, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    std::memcpy(&bits, from + i, sizeof bits);
+    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    into[i] = uint16_t(nan ? ((bits >> 16) | 0x40u) : rounded);
+  }
+}
+
+void exactWiden(float* into, const uint16_t* from, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t bits = uint32_t(from[i]) << 16;
+    std::memcpy(into + i, &bits, sizeof bits);
+  }
+}
+
+void exactAdam(float* weights, const float* gradient, float* m, float* v, size_t from, size_t to, const Adam& a) {
+  for (size_t i = from; i < to; i++) {
+    const float g = gradient[i] + a.weightDecay * weights[i];
+    const float mi = a.beta1 * m[i] + a.rest1 * g;
+    const float vi = a.beta2 * v[i] + (a.rest2 * g) * g;
+    const float root = std::sqrt(vi) / a.rootCorrection2 + a.epsilon;
+    m[i] = mi;
+    v[i] = vi;
+    weights[i] = weights[i] - a.stepSize * (mi / root);
+  }
+}

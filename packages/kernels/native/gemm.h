@@ -1,0 +1,133 @@
+// Small matrix products: pointwise convolutions are [rows, K] x [K, N].
+#pragma once
+#include <algorithm>
+#include <vector>
+
+#include "pool.h"
+#include "vector.h"
+
+#ifdef __AVX512F__
+constexpr int kRowTile = 8;
+#else
+constexpr int kRowTile = 3;
+#endif
+
+// Packs w[n][k] (weights of a pointwise convolution) as [k][up(n)], zero padded, times scale[n] if given.
+static void packTransposed(const float* w, int n, int k, const float* scale, float* out) {
+  const int np = up(n);
+  for (int i = 0; i < k; i++)
+    for (int j = 0; j < np; j++) out[size_t(i) * np + j] = j < n ? w[size_t(j) * k + i] * (scale ? scale[j] : 1.0f) : 0.0f;
+}
+// Packs w[k][n] as [k][up(n)], zero padded, row k times scale[k] if given.
+static void packRows(const float* w, int k, int n, const float* scale, float* out) {
+  const int np = up(n);
+  for (int i = 0; i < k; i++)
+    for (int j = 0; j < np; j++) out[size_t(i) * np + j] = j < n ? w[size_t(i) * n + j] * (scale ? scale[i] : 1.0f) : 0.0f;
+}
+static void packVector(const float* v, int n, float* out) {
+  for (int j = 0; j < up(n); j++) out[j] = v && j < n ? v[j] : 0.0f;
+}
+
+template <int R>
+static inline void gemmTile(int K, int N, const float* a, size_t lda, const float* b, const float* bias, float* c,
+                            size_t ldc) {
+  const int np = up(N);
+  int j = 0;
+  for (; j + 2 * L <= np; j += 2 * L) {
+    V s0[R], s1[R];
+    const V b0 = bias ? load(bias + j) : V{}, b1 = bias ? load(bias + j + L) : V{};
+    for (int r = 0; r < R; r++) s0[r] = b0, s1[r] = b1;
+    for (int k = 0; k < K; k++) {
+      const V w0 = load(b + size_t(k) * np + j), w1 = load(b + size_t(k) * np + j + L);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; r++) {
+        const V x = splat(a[r * lda + k]);
+        s0[r] = s0[r] + x * w0;
+        s1[r] = s1[r] + x * w1;
+      }
+    }
+    const int tail = std::min(L, N - j - L);
+    for (int r = 0; r < R; r++) {
+      store(c + r * ldc + j, s0[r]);
+      storen(c + r * ldc + j + L, s1[r], tail);
+    }
+  }
+  if (j < np) {
+    V s[R];
+    const V b0 = bias ? load(bias + j) : V{};
+    for (int r = 0; r < R; r++) s[r] = b0;
+    for (int k = 0; k < K; k++) {
+      const V w = load(b + size_t(k) * np + j);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; r++) s[r] = s[r] + splat(a[r * lda + k]) * w;
+    }
+    for (int r = 0; r < R; r++) storen(c + r * ldc + j, s[r], N - j);
+  }
+}
+
+// c[rows][N] = a[rows][K] b + bias; b packed [K][up(N)], bias padded or null. Serial.
+static void gemmRows(int rows, int K, int N, const float* a, size_t lda, const float* b, const float* bias, float* c,
+                     size_t ldc) {
+  int r = 0;
+  for (; r + kRowTile <= rows; r += kRowTile) gemmTile<kRowTile>(K, N, a + r * lda, lda, b, bias, c + r * ldc, ldc);
+  for (; r < rows; r++) gemmTile<1>(K, N, a + r * lda, lda, b, bias, c + r * ldc, ldc);
+}
+
+template <int M>
+static inline void gemmAtbTile(int rows, int N, const float* a, size_t lda, const float* b, size_t ldb, float* out,
+                               size_t ldo) {
+  for (int j = 0; j < N; j += L) {
+    const int tail = std::min(L, N - j);
+    V s[M];
+    for (int m = 0; m < M; m++) s[m] = loadn(out + m * ldo + j, tail);
+    if (tail == L) {
+      for (int r = 0; r < rows; r++) {
+        const V y = load(b + r * ldb + j);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; m++) s[m] = s[m] + splat(a[r * lda + m]) * y;
+      }
+    } else {
+      for (int r = 0; r < rows; r++) {
+        const V y = loadn(b + r * ldb + j, tail);
+        for (int m = 0; m < M; m++) s[m] = s[m] + splat(a[r * lda + m]) * y;
+      }
+    }
+    for (int m = 0; m < M; m++) storen(out + m * ldo + j, s[m], tail);
+  }
+}
+
+// out[M][N] += a^T b over rows; a [rows][M], b [rows][N]. Serial.
+static void gemmAtb(int rows, int M, int N, const float* a, size_t lda, const float* b, size_t ldb, float* out) {
+  int m = 0;
+  for (; m + 8 <= M; m += 8) gemmAtbTile<8>(rows, N, a + m, lda, b, ldb, out + size_t(m) * N, N);
+  for (; m < M; m++) gemmAtbTile<1>(rows, N, a + m, lda, b, ldb, out + size_t(m) * N, N);
+}
+
+// Rows of one task: fixed by the shape, so that partial sums do not depend on threads.
+struct Chunks {
+  int rows, size, count;
+  Chunks(int rows, int size) : rows(rows), size(size), count((rows + size - 1) / size) {}
+  int begin(int task) const { return task * size; }
+  int length(int task) const { return std::min(size, rows - task * size); }
+};
+static Chunks chunksOf(int rows, int width) {
+  return Chunks(rows, std::max(32, std::min(4096, 16384 / std::max(1, width))));
+}
+// Fewer, longer chunks where each one carries a partial sum of `partial` floats.
+static Chunks partialChunks(int rows, int smallest) {
+  const int size = std::max(smallest, (rows + 31) / 32);
+  return Chunks(rows, (size + 31) / 32 * 32);
+}
+
+// Adds the partial sums of all tasks in task order, in float64.
+static void reducePartials(const float* partials, int count, size_t length, float* out) {
+  const int tasks = int((length + 1023) / 1024);
+  parallel(tasks, [&](int task, int) {
+    const size_t from = size_t(task) * 1024, to = std::min(length, from + 1024);
+    double sums[1024];
+    std::fill(sums, sums + (to - from), 0.0);
+    for (int p = 0; p < count; p++)
+      for (size_t i = from; i < to; i++) sums[i - from] += partials[size_t(p) * length + i];
+    for (size_t i = from; i < to; i++) out[i] = float(sums[i - from]);
+  });
+}

@@ -1,0 +1,62 @@
+// Compiled once per instruction set with -DTABLE=<function> -DTABLE_NAME="<name>".
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+#include "pool.h"
+#include "table.h"
+
+namespace {
+#include "vector.h"
+#include "gemm.h"
+#include "norm.h"
+#include "depthwise.h"
+#include "conv.h"
+#include "resample.h"
+#include "loss.h"
+#include "irb.h"
+
+// GFLOP/s of chains of fused multiply-adds, on all threads.
+double fmaPeak(double seconds) {
+  const int threads = threadCount();
+  std::vector<double> rates(threads, 0.0);
+  parallel(threads, [&](int task, int) {
+    V a[12];
+    for (int i = 0; i < 12; i++) a[i] = splat(1.0f + i);
+    V b = splat(0.999999f), c = splat(1e-6f);
+    asm volatile("" : "+m"(b), "+m"(c));
+    const auto start = std::chrono::steady_clock::now();
+    double elapsed = 0, operations = 0;
+    while (elapsed < seconds) {
+      for (int r = 0; r < 20000; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) a[i] = a[i] * b + c;
+      operations += 20000.0 * 12 * L * 2;
+      elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    }
+    V sum = V{};
+    for (int i = 0; i < 12; i++) sum = sum + a[i];
+    asm volatile("" : : "m"(sum));
+    rates[task] = operations / elapsed / 1e9;
+  });
+  double total = 0;
+  for (double rate : rates) total += rate;
+  return total;
+}
+
+const KernelTable table{
+    TABLE_NAME,       convForward,       convBackwardInput, convBackwardFilter, depthwiseForward,
+    depthwiseBackwardInput, depthwiseBackwardFilter, normStatistics, normForward, normBackward,
+    poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   softmax,
+    crossEntropy,     irbForward,        irbBackward,       irbInfer,           fmaPeak,
+};
+}  // namespace
+
+const KernelTable* TABLE() { return &table; }

@@ -1,0 +1,53 @@
+// The kernels of one instruction set. Shapes are NDHWC; see src/kernel-set.ts for what each one does.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+struct Conv { int n, d, h, w, ci, co, k; };
+struct Depth { int n, d, h, w, c, k; };
+struct Irb { int n, d, h, w, c, e, k; };
+struct Norm { const float *mean, *variance, *gamma, *beta; float epsilon; };
+
+struct IrbWeights {
+  float *expand, *expandBias, *gamma1, *beta1, *depthwise, *depthwiseBias, *gamma2, *beta2, *project, *projectBias,
+      *gamma3, *beta3;
+};
+struct IrbStats { float *mean1, *var1, *mean2, *var2, *mean3, *var3; };
+
+struct KernelTable {
+  const char* name;
+  void (*convForward)(Conv, const float* x, const float* w, const float* bias, float* y);
+  void (*convBackwardInput)(Conv, const float* dy, const float* w, float* dx);
+  void (*convBackwardFilter)(Conv, const float* x, const float* dy, float* dw, float* dbias);
+  void (*depthwiseForward)(Depth, const float* x, const float* w, const float* bias, float* y);
+  void (*depthwiseBackwardInput)(Depth, const float* dy, const float* w, float* dx);
+  void (*depthwiseBackwardFilter)(Depth, const float* x, const float* dy, float* dw, float* dbias);
+  void (*normStatistics)(int rows, int c, const float* x, float* mean, float* variance);
+  void (*normForward)(int rows, int c, const float* x, Norm, int act, const float* residual, float* y);
+  void (*normBackward)(int rows, int c, const float* x, Norm, int act, const float* dy, float* dx, float* dgamma,
+                       float* dbeta);
+  void (*poolForward)(Depth, const float* x, float* y);
+  void (*poolBackward)(Depth, const float* dy, float* dx);
+  void (*upsampleForward)(Depth, int factor, const float* x, float* y);
+  void (*upsampleBackward)(Depth, int factor, const float* dy, float* dx);
+  void (*softmax)(int rows, int classes, const float* logits, float* p);
+  double (*crossEntropy)(int rows, int classes, const float* logits, const int32_t* labels, float* dlogits);
+  void (*irbForward)(Irb, const float* x, IrbWeights, float epsilon, int act, float* y, IrbStats, float* saved);
+  void (*irbBackward)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, const float* saved,
+                      const float* dy, float* dx, IrbWeights gradients);
+  void (*irbInfer)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, float* y);
+  double (*fmaPeak)(double seconds);
+};
+
+const KernelTable* tableAvx512();
+const KernelTable* tableAvx2();
+const KernelTable* tableBaseline();
+
+// exact.cc: each operation rounded to float32, no contraction, the same bits everywhere.
+struct Adam {
+  float beta1, rest1, beta2, rest2, epsilon, weightDecay, stepSize, rootCorrection2;
+};
+void exactAdd(float* into, const float* from, size_t count);
+void exactRound(uint16_t* into, const float* from, size_t count);
+void exactWiden(float* into, const uint16_t* from, size_t count);
+void exactAdam(float* weights, const float* gradient, float* m, float* v, size_t from, size_t to, const Adam& a);

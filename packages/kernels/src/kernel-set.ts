@@ -1,0 +1,207 @@
+/** Activations are Float32Array in NDHWC order: [n, d, h, w, channels]. */
+export interface VolumeShape {
+  n: number;
+  d: number;
+  h: number;
+  w: number;
+}
+
+/** Stride 1, zero padding that keeps the size, odd k. */
+export interface ConvShape extends VolumeShape {
+  ci: number;
+  co: number;
+  k: number;
+}
+
+export interface DepthwiseShape extends VolumeShape {
+  c: number;
+  k: number;
+}
+
+export type Activation = 'none' | 'elu' | 'relu';
+
+/** Per-channel batch normalisation; variance is the biased one. */
+export interface NormParameters {
+  mean: Float32Array;
+  variance: Float32Array;
+  gamma: Float32Array;
+  beta: Float32Array;
+  epsilon: number;
+}
+
+/** An inverted-residual block: expand, BN, act, depthwise, BN, act, project, BN, + input. */
+export interface IrbShape extends VolumeShape {
+  c: number;
+  expanded: number;
+  k: number;
+}
+
+/** Weights in PyTorch layouts: expand [expanded, c], depthwise [expanded, 1, k, k, k], project [c, expanded]. */
+export interface IrbWeights {
+  expandWeight: Float32Array;
+  expandBias: Float32Array | null;
+  gamma1: Float32Array;
+  beta1: Float32Array;
+  depthwiseWeight: Float32Array;
+  depthwiseBias: Float32Array | null;
+  gamma2: Float32Array;
+  beta2: Float32Array;
+  projectWeight: Float32Array;
+  projectBias: Float32Array | null;
+  gamma3: Float32Array;
+  beta3: Float32Array;
+}
+
+/** Batch statistics of the three normalisations; variances biased. */
+export interface IrbStatistics {
+  mean1: Float32Array;
+  variance1: Float32Array;
+  mean2: Float32Array;
+  variance2: Float32Array;
+  mean3: Float32Array;
+  variance3: Float32Array;
+}
+
+export interface IrbOptions {
+  epsilon: number;
+  activation: Activation;
+}
+
+/** Moments and rates of one Adam update over elements from..to-1; `step` counts from 1. */
+export interface AdamUpdate {
+  weights: Float32Array;
+  gradient: Float32Array;
+  m: Float32Array;
+  v: Float32Array;
+  from: number;
+  to: number;
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weightDecay: number;
+  step: number;
+}
+
+/**
+ * Numerical kernels on plain arrays. Outputs are overwritten, never read. The plain-loop set judges all
+ * others; the bits of one set never depend on its number of threads.
+ */
+export interface KernelSet {
+  readonly name: string;
+  /** weight [co, ci, k, k, k], bias [co]. */
+  conv3dForward(
+    s: ConvShape,
+    x: Float32Array,
+    weight: Float32Array,
+    bias: Float32Array | null,
+    y: Float32Array,
+  ): void;
+  conv3dBackwardInput(s: ConvShape, dy: Float32Array, weight: Float32Array, dx: Float32Array): void;
+  conv3dBackwardFilter(
+    s: ConvShape,
+    x: Float32Array,
+    dy: Float32Array,
+    dweight: Float32Array,
+    dbias: Float32Array | null,
+  ): void;
+  /** weight [c, 1, k, k, k]. */
+  depthwise3dForward(
+    s: DepthwiseShape,
+    x: Float32Array,
+    weight: Float32Array,
+    bias: Float32Array | null,
+    y: Float32Array,
+  ): void;
+  depthwise3dBackwardInput(s: DepthwiseShape, dy: Float32Array, weight: Float32Array, dx: Float32Array): void;
+  depthwise3dBackwardFilter(
+    s: DepthwiseShape,
+    x: Float32Array,
+    dy: Float32Array,
+    dweight: Float32Array,
+    dbias: Float32Array | null,
+  ): void;
+  /** x [rows, c]. */
+  batchNormStatistics(
+    rows: number,
+    c: number,
+    x: Float32Array,
+    mean: Float32Array,
+    variance: Float32Array,
+  ): void;
+  /** y = act(gamma (x - mean) / sqrt(variance + epsilon) + beta) + residual. */
+  batchNormForward(
+    rows: number,
+    c: number,
+    x: Float32Array,
+    p: NormParameters,
+    activation: Activation,
+    residual: Float32Array | null,
+    y: Float32Array,
+  ): void;
+  /** The gradient through the batch's own statistics. */
+  batchNormBackward(
+    rows: number,
+    c: number,
+    x: Float32Array,
+    p: NormParameters,
+    activation: Activation,
+    dy: Float32Array,
+    dx: Float32Array,
+    dgamma: Float32Array,
+    dbeta: Float32Array,
+  ): void;
+  /** 2x2x2 means, stride 2; d, h, w are the input's and even. */
+  averagePoolForward(s: VolumeShape & { c: number }, x: Float32Array, y: Float32Array): void;
+  averagePoolBackward(s: VolumeShape & { c: number }, dy: Float32Array, dx: Float32Array): void;
+  /** Trilinear, align_corners false; d, h, w are the input's. */
+  upsampleForward(s: VolumeShape & { c: number }, factor: number, x: Float32Array, y: Float32Array): void;
+  upsampleBackward(s: VolumeShape & { c: number }, factor: number, dy: Float32Array, dx: Float32Array): void;
+  softmax(rows: number, classes: number, logits: Float32Array, p: Float32Array): void;
+  /** The mean over rows; dlogits, where wanted, is the gradient of that mean. */
+  softmaxCrossEntropy(
+    rows: number,
+    classes: number,
+    logits: Float32Array,
+    labels: Int32Array,
+    dlogits: Float32Array | null,
+  ): number;
+  /** Elements of `saved`, which carries intermediate results from forward to backward. */
+  irbSavedLength(s: IrbShape): number;
+  /** Training forward; fills the statistics and, where given, `saved`. */
+  irbForward(
+    s: IrbShape,
+    x: Float32Array,
+    p: IrbWeights,
+    o: IrbOptions,
+    y: Float32Array,
+    statistics: IrbStatistics,
+    saved: Float32Array | null,
+  ): void;
+  irbBackward(
+    s: IrbShape,
+    x: Float32Array,
+    p: IrbWeights,
+    o: IrbOptions,
+    statistics: IrbStatistics,
+    saved: Float32Array,
+    dy: Float32Array,
+    dx: Float32Array,
+    gradients: IrbWeights,
+  ): void;
+  /** With running statistics (variance as PyTorch keeps it). */
+  irbInfer(
+    s: IrbShape,
+    x: Float32Array,
+    p: IrbWeights,
+    o: IrbOptions,
+    statistics: IrbStatistics,
+    y: Float32Array,
+  ): void;
+  addInto(into: Float32Array, from: Float32Array): void;
+  /** To bfloat16, nearest even; NaN stays NaN. */
+  roundToBf16(into: Uint16Array, from: Float32Array): void;
+  fromBf16(into: Float32Array, from: Uint16Array): void;
+  /** PyTorch's Adam with coupled weight decay; each operation rounded to float32 in a fixed order. */
+  adamStep(update: AdamUpdate): void;
+}

@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type {
+  Activation,
+  IrbShape,
+  IrbStatistics,
+  IrbWeights,
+  KernelSet,
+  NormParameters,
+  VolumeShape,
+} from './kernel-set.js';
+import { adamConstants } from './reference/vectors.js';
+
+/** The C++ kernels, and what else only the addon can do. */
+export interface NativeKernels extends KernelSet {
+  /** avx512, avx2 or baseline: chosen at run time, or forced by LVNET_ISA. */
+  readonly instructionSet: string;
+  setThreads(count: number): void;
+  /** GFLOP/s of fused multiply-adds on all threads, measured for `seconds`. */
+  fmaPeak(seconds: number): number;
+}
+
+type Addon = Record<string, (...values: unknown[]) => unknown> & { instructionSet: string };
+
+export const addonPath = fileURLToPath(new URL('../build/lvnet.node', import.meta.url));
+
+let loaded: NativeKernels | null | undefined;
+
+/** The native kernels, or undefined where the addon is not built. */
+export function loadKernels(): NativeKernels | undefined {
+  loaded ??= existsSync(addonPath) ? bind(loadAddon()) : null;
+  return loaded ?? undefined;
+}
+
+function loadAddon(): Addon {
+  return createRequire(import.meta.url)(addonPath) as Addon;
+}
+
+/** Ends this process when its parent ends, kill -9 included; does nothing without the addon. */
+export function dieWithParent(): void {
+  if (existsSync(addonPath)) loadAddon()['dieWithParent']?.();
+}
+
+const activations: Record<Activation, number> = { none: 0, elu: 1, relu: 2 };
+const volume = ({ n, d, h, w }: VolumeShape) => [n, d, h, w] as const;
+const norm = (p: NormParameters) => [p.mean, p.variance, p.gamma, p.beta, p.epsilon] as const;
+const irb = (s: IrbShape) => [...volume(s), s.c, s.expanded, s.k] as const;
+const weights = (p: IrbWeights) =>
+  [
+    ...[p.expandWeight, p.expandBias, p.gamma1, p.beta1],
+    ...[p.depthwiseWeight, p.depthwiseBias, p.gamma2, p.beta2],
+    ...[p.projectWeight, p.projectBias, p.gamma3, p.beta3],
+  ] as const;
+const statistics = (s: IrbStatistics) =>
+  [s.mean1, s.variance1, s.mean2, s.variance2, s.mean3, s.variance3] as const;
+
+function bind(addon: Addon): NativeKernels {
+  const call = (name: string, ...values: unknown[]): unknown => {
+    const kernel = addon[name];
+    if (kernel === undefined) throw new Error(`the addon has no kernel ${name}: run npm run setup`);
+    return kernel(...values);
+  };
+  return {
+    name: 'native',
+    instructionSet: addon.instructionSet,
+    setThreads: (count) => void call('setThreads', count),
+    fmaPeak: (seconds) => Number(call('fmaPeak', seconds)),
+    conv3dForward: (s, x, w, b, y) => void call('convForward', ...volume(s), s.ci, s.co, s.k, x, w, b, y),
+    conv3dBackwardInput: (s, dy, w, dx) =>
+      void call('convBackwardInput', ...volume(s), s.ci, s.co, s.k, dy, w, dx),
+    conv3dBackwardFilter: (s, x, dy, dw, db) =>
+      void call('convBackwardFilter', ...volume(s), s.ci, s.co, s.k, x, dy, dw, db),
+    depthwise3dForward: (s, x, w, b, y) => void call('depthwiseForward', ...volume(s), s.c, s.k, x, w, b, y),
+    depthwise3dBackwardInput: (s, dy, w, dx) =>
+      void call('depthwiseBackwardInput', ...volume(s), s.c, s.k, dy, w, dx),
+    depthwise3dBackwardFilter: (s, x, dy, dw, db) =>
+      void call('depthwiseBackwardFilter', ...volume(s), s.c, s.k, x, dy, dw, db),
+    batchNormStatistics: (rows, c, x, mean, variance) =>
+      void call('normStatistics', rows, c, x, mean, variance),
+    batchNormForward: (rows, c, x, p, activation, residual, y) =>
+      void call('normForward', rows, c, x, ...norm(p), activations[activation], residual, y),
+    batchNormBackward: (rows, c, x, p, activation, dy, dx, dgamma, dbeta) =>
+      void call('normBackward', rows, c, x, ...norm(p), activations[activation], dy, dx, dgamma, dbeta),
+    averagePoolForward: (s, x, y) => void call('poolForward', ...volume(s), s.c, x, y),
+    averagePoolBackward: (s, dy, dx) => void call('poolBackward', ...volume(s), s.c, dy, dx),
+    upsampleForward: (s, factor, x, y) => void call('upsampleForward', ...volume(s), s.c, factor, x, y),
+    upsampleBackward: (s, factor, dy, dx) => void call('upsampleBackward', ...volume(s), s.c, factor, dy, dx),
+    softmax: (rows, classes, logits, p) => void call('softmax', rows, classes, logits, p),
+    softmaxCrossEntropy: (rows, classes, logits, labels, dlogits) =>
+      Number(call('crossEntropy', rows, classes, logits, labels, dlogits)),
+    irbSavedLength: (s) => s.n * s.d * s.h * s.w * (s.expanded + s.c),
+    irbForward: (s, x, p, o, y, st, saved) =>
+      void call(
+        'irbForward',
+        ...[...irb(s), o.epsilon, activations[o.activation], x],
+        ...[...weights(p), ...statistics(st), y, saved],
+      ),
+    irbBackward: (s, x, p, o, st, saved, dy, dx, g) =>
+      void call(
+        'irbBackward',
+        ...[...irb(s), o.epsilon, activations[o.activation], x],
+        ...[...weights(p), ...statistics(st), saved, dy, dx, ...weights(g)],
+      ),
+    irbInfer: (s, x, p, o, st, y) =>
+      void call(
+        'irbInfer',
+        ...[...irb(s), o.epsilon, activations[o.activation], x],
+        ...[...weights(p), ...statistics(st), y],
+      ),
+    addInto: (into, from) => void call('addInto', into, from, into.length),
+    roundToBf16: (into, from) => void call('roundToBf16', into, from, from.length),
+    fromBf16: (into, from) => void call('fromBf16', into, from, into.length),
+    adamStep(u) {
+      const c = adamConstants(u);
+      call(
+        'adamStep',
+        ...[u.weights, u.gradient, u.m, u.v, u.from, u.to],
+        ...[c.beta1, c.rest1, c.beta2, c.rest2, c.epsilon, c.weightDecay, c.stepSize, c.rootCorrection2],
+      );
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import type { AdamUpdate, KernelSet } from '../kernel-set.js';
+
+const { fround } = Math;
+const at = (array: Float32Array, i: number): number => array[i] ?? Number.NaN;
+
+export const vectors: Pick<KernelSet, 'addInto' | 'roundToBf16' | 'fromBf16' | 'adamStep'> = {
+  addInto(into, from) {
+    for (let i = 0; i < into.length; i++) into[i] = at(into, i) + at(from, i);
+  },
+  roundToBf16(into, from) {
+    const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
+    for (let i = 0; i < from.length; i++) {
+      const value = bits[i] ?? 0;
+      const isNan = (value & 0x7fffffff) > 0x7f800000;
+      into[i] = isNan ? (value >>> 16) | 0x40 : (value + 0x7fff + ((value >>> 16) & 1)) >>> 16;
+    }
+  },
+  fromBf16(into, from) {
+    const bits = new Uint32Array(into.buffer, into.byteOffset, into.length);
+    for (let i = 0; i < into.length; i++) bits[i] = (from[i] ?? 0) << 16;
+  },
+  adamStep(u: AdamUpdate) {
+    const c = adamConstants(u);
+    for (let i = u.from; i < u.to; i++) {
+      const gradient = fround(at(u.gradient, i) + fround(c.weightDecay * at(u.weights, i)));
+      const m = fround(fround(c.beta1 * at(u.m, i)) + fround(c.rest1 * gradient));
+      const v = fround(fround(c.beta2 * at(u.v, i)) + fround(fround(c.rest2 * gradient) * gradient));
+      const root = fround(fround(fround(Math.sqrt(v)) / c.rootCorrection2) + c.epsilon);
+      u.m[i] = m;
+      u.v[i] = v;
+      u.weights[i] = fround(at(u.weights, i) - fround(c.stepSize * fround(m / root)));
+    }
+  },
+};
+
+/** What every element shares, in float32: corrections by repeated multiplication, not Math.pow. */
+export function adamConstants(u: AdamUpdate) {
+  let [power1, power2] = [1, 1];
+  for (let i = 0; i < u.step; i++) {
+    power1 *= u.beta1;
+    power2 *= u.beta2;
+  }
+  return {
+    beta1: fround(u.beta1),
+    rest1: fround(1 - u.beta1),
+    beta2: fround(u.beta2),
+    rest2: fround(1 - u.beta2),
+    epsilon: fround(u.epsilon),
+    weightDecay: fround(u.weightDecay),
+    stepSize: fround(u.learningRate / (1 - power1)),
+    rootCorrection2: fround(Math.sqrt(1 - power2)),
+  };
+}
