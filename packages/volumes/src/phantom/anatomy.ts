@@ -34,7 +34,7 @@ export interface Anatomy {
 export function drawAnatomy(seed: number, index: number): Anatomy {
   const random = counterRandom('phantom', seed, index);
   const draw = (low: number, high: number) => low + (high - low) * random.next();
-  const tissueHu = draw(66, 96);
+  const tissueHu = draw(62, 86);
   const near = (spread: number) => tissueHu + draw(-spread, spread);
   const size = draw(0.88, 1.02);
   const [cx, cy] = [0.5 + draw(-0.04, 0.04), 0.5 + draw(-0.05, 0.05)];
@@ -50,11 +50,11 @@ export function drawAnatomy(seed: number, index: number): Anatomy {
   ];
   const liverZ = draw(0.34, 0.66);
   const bulk = draw(0.8, 1.16);
-  const lobe = draw(0.8, 1.25);
-  const liverHu = tissueHu + draw(16, 26);
+  const lobe = draw(0.7, 1.15);
+  const liverHu = tissueHu + draw(27, 39);
   const liverAt = place(-0.19 + draw(-0.05, 0.05), -0.01 + draw(-0.07, 0.07), liverZ);
   const organs: Organ[] = [
-    { kind: 'liver', hu: liverHu, centre: liverAt, radii: extent(0.23, 0.245, 0.44, bulk) },
+    { kind: 'liver', hu: liverHu, centre: liverAt, radii: extent(0.24, 0.255, 0.46, bulk) },
     {
       kind: 'liver',
       hu: liverHu,
@@ -63,19 +63,19 @@ export function drawAnatomy(seed: number, index: number): Anatomy {
     },
     {
       kind: 'stomach',
-      hu: near(10),
+      hu: tissueHu + draw(2, 31),
       centre: place(0.17 + draw(-0.05, 0.04), -0.1 + draw(-0.05, 0.05), liverZ + draw(-0.15, 0.15)),
       radii: extent(0.15, 0.13, 0.28, draw(0.8, 1.25)),
     },
     {
       kind: 'spleen',
-      hu: near(10),
+      hu: tissueHu + draw(10, 36),
       centre: place(0.28 + draw(-0.04, 0.03), 0.1 + draw(-0.04, 0.04), liverZ + draw(-0.1, 0.15)),
       radii: extent(0.11, 0.13, 0.26, draw(0.8, 1.25)),
     },
     {
       kind: 'heart',
-      hu: near(10),
+      hu: tissueHu + draw(10, 36),
       centre: place(0.06 + draw(-0.05, 0.05), -0.1, liverZ + draw(0.36, 0.46)),
       radii: extent(0.17, 0.15, 0.2),
     },
@@ -90,7 +90,7 @@ export function drawAnatomy(seed: number, index: number): Anatomy {
       radii: extent(0.085, 0.085, 0.22),
     });
   }
-  for (const dx of [-0.24, -0.06, 0.12, 0.26]) {
+  for (const dx of [-0.1, 0.04, 0.16, 0.27]) {
     organs.push({
       kind: 'bowel',
       hu: near(10),
@@ -112,9 +112,9 @@ export function drawAnatomy(seed: number, index: number): Anatomy {
     },
     organs,
     lesions,
-    muscleHu: near(10) - draw(0, 12),
+    muscleHu: tissueHu + draw(2, 31),
     lesionHu: draw(-45, -25),
     lungFrom: liverZ + draw(0.22, 0.32),
-    noiseHu: draw(22, 32),
+    noiseHu: draw(18, 26),
   };
 }

@@ -80,7 +80,7 @@ function depthInside({ centre, radii }: Ellipsoid, u: number, v: number, w: numb
 }
 
 /** Organs that touch leave a thin rim of fat between them, where both are equally deep. */
-const rimWidth = 0.05;
+const rimWidth = 0.09;
 
 /** Every organ's surface is bent by a smooth field; where organs meet, the deeper one wins. */
 function organAt(
@@ -97,7 +97,7 @@ function organAt(
   for (const [i, organ] of anatomy.organs.entries()) {
     let inside = depthInside(organ, u, v, w);
     if (inside < -0.6) continue;
-    const bend = organ.kind === 'liver' ? 0.28 : organ.kind === 'spine' ? 0 : 0.25;
+    const bend = organ.kind === 'liver' ? 0.22 : organ.kind === 'spine' ? 0 : 0.25;
     const offset = organ.kind === 'liver' ? 0 : 40 * i;
     if (bend > 0) inside += bend * fields.shape.smooth(spot.x + offset, spot.y, spot.z, 17, 10);
     if (organ.kind === 'spine' && inside > 0) return organ;
@@ -138,7 +138,7 @@ const textures: Readonly<Record<OrganKind, (field: NoiseField, spot: Spot) => nu
 
 /** Granular tissue: cells of one voxel of the reference slice. */
 function grain(field: NoiseField, { x, y, z }: Spot): number {
-  return 90 * field.white(Math.floor(x), Math.floor(y), z);
+  return 55 * field.white(Math.floor(x), Math.floor(y), z);
 }
 
 /** Bright where two smooth fields are both near zero: thin winding tubes. */
@@ -146,7 +146,7 @@ function vessel(field: NoiseField, { x, y, z }: Spot): number {
   const first = field.smooth(x + 500, y, z, 9, 7);
   if (first > 0.16 || first < -0.16) return 0;
   const second = field.smooth(x, y + 500, z, 9, 7);
-  return second > 0.16 || second < -0.16 ? 0 : 50;
+  return second > 0.16 || second < -0.16 ? 0 : 40;
 }
 
 function wallHu(anatomy: Anatomy, fields: Fields, { x, y, z }: Spot): number {
