@@ -27,7 +27,7 @@ export function canonicalGrid({
 }: Pick<Geometry, 'shape' | 'orientation'>): CanonicalGrid {
   const strides: Triple = [1, shape[0], shape[0] * shape[1]];
   let base = 0;
-  const axes = [...canonicalOrientation].map((code) => {
+  const axes = Array.from(canonicalOrientation, (code) => {
     const kept = orientation.indexOf(code);
     const axis = kept >= 0 ? kept : orientation.indexOf(opposite[code] ?? '');
     const [size, stride] = [shape[axis], strides[axis]];

@@ -52,7 +52,7 @@ describe('matchCases', () => {
     it(`names ${what}`, () => {
       const [problem] = matchCases('/d', names).problems;
       assert.equal(problem?.code, 'CASE_INCOMPLETE');
-      assert.match(problem?.message ?? '', message);
+      assert.match(problem.message, message);
     });
   }
 });

@@ -29,6 +29,7 @@ export {
   checkSplit,
   loadSplit,
   makeSplit,
+  resolveSplit,
   splitManifestSchema,
   type SplitCase,
   type SplitManifest,

@@ -30,7 +30,7 @@ function geometry(orientation: string, shape: [number, number, number]): Geometr
     I: [2, -1],
     S: [2, 1],
   };
-  [...orientation].forEach((code, column) => {
+  Array.from(orientation).forEach((code, column) => {
     const [row, sign] = rows[code] ?? [0, 1];
     affine[row * 4 + column] = sign * (column + 1);
   });
@@ -40,7 +40,9 @@ function geometry(orientation: string, shape: [number, number, number]): Geometr
 /** Every orientation there is: 48. */
 const orientations = ['LPS', 'LSP', 'PLS', 'PSL', 'SLP', 'SPL'].flatMap((order) =>
   [0, 1, 2, 3, 4, 5, 6, 7].map((bits) =>
-    [...order].map((code, i) => ((bits >> i) & 1 ? ({ L: 'R', P: 'A', S: 'I' }[code] ?? '') : code)).join(''),
+    Array.from(order)
+      .map((code, i) => ((bits >> i) & 1 ? ({ L: 'R', P: 'A', S: 'I' }[code] ?? '') : code))
+      .join(''),
   ),
 );
 
@@ -65,7 +67,7 @@ describe('prepareVoxels', () => {
     for (const orientation of orientations) {
       // 4 voxels from right to left, 3 from front to back, 2 from foot to head.
       const sizes: Record<string, number> = { L: 4, R: 4, P: 3, A: 3, S: 2, I: 2 };
-      const [nx = 0, ny = 0, nz = 0] = [...orientation].map((code) => sizes[code] ?? 0);
+      const [nx = 0, ny = 0, nz = 0] = Array.from(orientation).map((code) => sizes[code] ?? 0);
       const source = geometry(orientation, [nx, ny, nz]);
       assert.equal(orientationOf(source.affine), orientation);
       const voxels = bodyVoxels(source);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
-import { checkSplit, loadSplit, makeSplit, type SplitCase } from './split.js';
+import { checkSplit, loadSplit, makeSplit, resolveSplit, type SplitCase } from './split.js';
 import { temporaryFolder } from './test-data.fixture.js';
 
 const cases = Array.from({ length: 131 }, (_, i): SplitCase => ({ case: String(i), contentSha256: hash(i) }));
@@ -98,6 +98,9 @@ describe('loadSplit', () => {
     const path = folder.path('split.json');
     await writeFile(path, JSON.stringify(split));
     assert.deepEqual(await loadSplit(path), split);
+    assert.deepEqual(await resolveSplit(cases, path, 99), split);
+    await assert.rejects(resolveSplit(cases.slice(1, 3), path, 99), { code: 'SPLIT_INVALID' });
+    assert.deepEqual(await resolveSplit(cases.slice(0, 5), { train: 3, validation: 1, test: 1 }, 2), split);
     await writeFile(path, JSON.stringify({ ...split, tests: [] }));
     await assert.rejects(loadSplit(path), { code: 'SPLIT_INVALID', message: /tests/ });
     await writeFile(path, '{');

@@ -179,6 +179,23 @@ export async function loadSplit(file: string): Promise<SplitManifest> {
   return parsed.data;
 }
 
+/**
+ * The split that an experiment asks for: drawn by sizes, or read from a manifest's path and checked
+ * against the cases there are.
+ *
+ * @throws Failure('SPLIT_INVALID' | 'FILE_NOT_FOUND')
+ */
+export async function resolveSplit(
+  cases: readonly SplitCase[],
+  request: SplitSizes | string,
+  seed: number,
+): Promise<SplitManifest> {
+  if (typeof request !== 'string') return makeSplit(cases, request, seed);
+  const manifest = await loadSplit(request);
+  checkSplit(manifest, cases);
+  return manifest;
+}
+
 async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
