@@ -6,6 +6,7 @@ import {
   SafetensorsError,
   type NamedTensor,
 } from '@lvnet/safetensors';
+import type { Store } from '@lvnet/store';
 import { z } from 'zod';
 import { voxelCount } from './geometry.js';
 import { decodeRuns, preparedName, type CaseTransform, type PreparedCase } from './prepared.js';
@@ -120,10 +121,7 @@ function corrupt(name: string, what: string, cause?: unknown): Failure {
 }
 
 /** What this package needs of an object store. */
-export interface CaseStore {
-  get(key: string): Promise<Uint8Array>;
-  put(key: string, body: Uint8Array): Promise<void>;
-}
+export type CaseStore = Pick<Store, 'get' | 'put'>;
 
 export function preparedKey(name: string): string {
   return `cases/${name}.safetensors`;
