@@ -29,7 +29,7 @@ export interface Anatomy {
 /**
  * Draws a patient. The intensities of soft tissues lie around one value per patient and overlap, the
  * liver touches neighbours of its own intensity, and its place, size and shape vary so much that
- * neither a window of intensities nor a mean of other patients finds it: its texture does.
+ * neither a window of intensities nor a mean of other patients finds it: grain, edges and neighbours do.
  */
 export function drawAnatomy(seed: number, index: number): Anatomy {
   const random = counterRandom('phantom', seed, index);
