@@ -14,7 +14,17 @@ const build = join(root, 'packages/kernels/build');
 const target = join(build, 'lvnet.node');
 const stamp = join(build, 'lvnet.stamp');
 
-const common = ['-std=c++17', '-O3', '-fPIC', '-pthread', '-fvisibility=hidden', '-fno-math-errno', '-Wall', '-Wno-psabi', '-Wno-unknown-pragmas'];
+const common = [
+  '-std=c++17',
+  '-O3',
+  '-fPIC',
+  '-pthread',
+  '-fvisibility=hidden',
+  '-fno-math-errno',
+  '-Wall',
+  '-Wno-psabi',
+  '-Wno-unknown-pragmas',
+];
 const table = (name, isa, flags) => ({
   file: 'kernels.cc',
   object: `kernels-${isa}.o`,
@@ -40,7 +50,8 @@ function run(command, args) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => (output += text));
     child.on('error', (error) => resolve({ code: -1, output: error.message }));
     child.on('close', (code) => resolve({ code, output }));
   });
@@ -69,12 +80,24 @@ export async function buildAddon({ log = () => {} } = {}) {
   const version = await run(cxx, ['--version']);
   if (version.code !== 0) return { built: false, reason: `${cxx} is not there` };
   const wanted = fingerprint(cxx, version.output.split('\n')[0], cpu);
-  if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return { built: true, skipped: true };
+  if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted)
+    return { built: true, skipped: true };
   mkdirSync(build, { recursive: true });
   const include = includeFolder();
   const outcomes = await Promise.all(
     units(cpu).map(({ file, object, flags }) =>
-      run(cxx, [...common, ...flags, '-I', include, '-I', source, '-c', join(source, file), '-o', join(build, object)]),
+      run(cxx, [
+        ...common,
+        ...flags,
+        '-I',
+        include,
+        '-I',
+        source,
+        '-c',
+        join(source, file),
+        '-o',
+        join(build, object),
+      ]),
     ),
   );
   const failed = outcomes.find((outcome) => outcome.code !== 0);

@@ -125,6 +125,27 @@ static void sumChannels(size_t count, int c, const float* x, float* out) {
   for (int j = 0; j < c; j++) out[j] = float(sums[j]);
 }
 
+// Adds M columns (taps of a row times input channels) of one line of voxels to the filter's gradient.
+template <int M>
+static inline void filterColumns(const Conv& s, const float* row, const float* dy, int lanes, float* into) {
+  const int cop = up(s.co);
+  V acc[M];
+  for (int a = 0; a < M; a++) acc[a] = load(into + size_t(a) * cop);
+  for (int w = 0; w < s.w; w++, row += s.ci, dy += s.co) {
+    const V g = loadn(dy, lanes);
+#pragma GCC unroll 8
+    for (int a = 0; a < M; a++) acc[a] = acc[a] + splat(row[a]) * g;
+  }
+  for (int a = 0; a < M; a++) store(into + size_t(a) * cop, acc[a]);
+}
+static void filterLine(const Conv& s, const float* row, const float* dy, int lanes, float* into) {
+  const int columns = s.k * s.ci, cop = up(s.co);
+  int q = 0;
+  for (; q + 8 <= columns; q += 8) filterColumns<8>(s, row + q, dy, lanes, into + size_t(q) * cop);
+  for (; q + 5 <= columns; q += 5) filterColumns<5>(s, row + q, dy, lanes, into + size_t(q) * cop);
+  for (; q < columns; q++) filterColumns<1>(s, row + q, dy, lanes, into + size_t(q) * cop);
+}
+
 static void convBackwardFilter(Conv s, const float* x, const float* dy, float* dw, float* dbias) {
   const int rows = s.n * s.d * s.h * s.w;
   if (dbias) sumChannels(size_t(rows) * s.co, s.co, dy, dbias);
@@ -147,22 +168,8 @@ static void convBackwardFilter(Conv s, const float* x, const float* dy, float* d
           if (iz < 0 || iz >= s.d || iy < 0 || iy >= s.h) continue;
           const float* row = padded + ((size_t(volume) * s.d + iz) * s.h + iy) * pitch;
           float* into = sums + size_t(kd * s.k + kh) * s.k * s.ci * cop;
-          for (int block = 0; block < s.co; block += L) {
-            const int lanes = std::min(L, s.co - block);
-            // Taps of a row times input channels, eight accumulators at a time.
-            const int columns = s.k * s.ci;
-            for (int q = 0; q < columns; q += 8) {
-              const int m = std::min(8, columns - q);
-              V acc[8];
-              for (int a = 0; a < m; a++) acc[a] = load(into + size_t(q + a) * cop + block);
-              for (int w = 0; w < s.w; w++) {
-                const V gv = loadn(g + size_t(w) * s.co + block, lanes);
-                const float* p = row + size_t(w) * s.ci + q;
-                for (int a = 0; a < m; a++) acc[a] = acc[a] + splat(p[a]) * gv;
-              }
-              for (int a = 0; a < m; a++) store(into + size_t(q + a) * cop + block, acc[a]);
-            }
-          }
+          for (int block = 0; block < s.co; block += L)
+            filterLine(s, row, g + block, std::min(L, s.co - block), into + block);
         }
     }
   });

@@ -17,7 +17,7 @@ static Moments momentsOf(int rows, int c, const float* x) {
   Moments m{std::vector<double>(c), std::vector<double>(size_t(c) * c), std::vector<float>(c)};
   channelSums<1>(size_t(rows) * c, c, m.mean.data(), [&](int, size_t i, int n, V* v) { v[0] = loadn(x + i, n); });
   for (int j = 0; j < c; j++) m.mean[j] /= rows, m.meanFloat[j] = float(m.mean[j]);
-  const Chunks chunks = partialChunks(rows, 1024);
+  const Chunks chunks = partialChunks(rows, 128);
   const size_t length = size_t(c) * c + c;
   std::vector<double> partial(length * chunks.count, 0.0);
   parallel(chunks.count, [&](int task, int thread) {
@@ -50,16 +50,31 @@ static Moments momentsOf(int rows, int c, const float* x) {
   return m;
 }
 
+// out[j] = covariance of x times row j of the expansion's weights, [e][c].
+static std::vector<double> timesCovariance(const Irb& s, const float* expand, const Moments& m) {
+  std::vector<double> out(size_t(s.e) * s.c, 0.0);
+  parallel((s.e + 15) / 16, [&](int task, int) {
+    for (int j = task * 16; j < std::min(s.e, task * 16 + 16); j++) {
+      double* row = out.data() + size_t(j) * s.c;
+      for (int b = 0; b < s.c; b++) {
+        const double w = expand[size_t(j) * s.c + b];
+        const double* covariance = m.covariance.data() + size_t(b) * s.c;
+        for (int c = 0; c < s.c; c++) row[c] += w * covariance[c];
+      }
+    }
+  });
+  return out;
+}
+
 // Statistics of the expansion a = W x + b from the moments of x.
 static void expansionStatistics(const Irb& s, const Moments& m, const IrbWeights& p, float* mean, float* variance) {
+  const std::vector<double> products = timesCovariance(s, p.expand, m);
   for (int j = 0; j < s.e; j++) {
     const float* w = p.expand + size_t(j) * s.c;
     double mu = p.expandBias ? p.expandBias[j] : 0.0, var = 0.0;
     for (int a = 0; a < s.c; a++) {
       mu += w[a] * m.mean[a];
-      double row = 0.0;
-      for (int b = 0; b < s.c; b++) row += m.covariance[size_t(a) * s.c + b] * w[b];
-      var += w[a] * row;
+      var += w[a] * products[size_t(j) * s.c + a];
     }
     mean[j] = float(mu);
     variance[j] = float(std::max(0.0, var));
@@ -205,7 +220,7 @@ static void projectBackward(const Irb& s, const float* z, const float* dp, const
   const int ep = up(s.e);
   float* packed = sharedScratch(4, size_t(s.c) * ep);
   packRows(p.project, s.c, s.e, nullptr, packed);
-  const Chunks chunks = partialChunks(rowsOf(s), 512);
+  const Chunks chunks = partialChunks(rowsOf(s), 64);
   const size_t length = size_t(s.c) * s.e;
   float* partials = sharedScratch(0, length * chunks.count);
   std::vector<double> sums(size_t(2) * s.e * chunks.count, 0.0);
@@ -256,7 +271,7 @@ static void expandBackward(const Irb& s, const float* x, const float* dh, const 
   const int cp = up(s.c), ep = e.ep;
   float* packed = sharedScratch(4, size_t(s.e) * cp);
   packRows(p.expand, s.e, s.c, scale1, packed);
-  const Chunks chunks = partialChunks(rowsOf(s), 512);
+  const Chunks chunks = partialChunks(rowsOf(s), 64);
   const size_t length = size_t(s.c) * s.e;
   float* partials = sharedScratch(0, length * chunks.count);
   std::vector<double> sums(size_t(s.e) * chunks.count, 0.0);
@@ -322,6 +337,22 @@ static void finishInput(const Irb& s, const float* x, const Moments& m, const do
   });
 }
 
+// M = sum over j of pull[j] w_j w_j^T, [c][c].
+static std::vector<double> weightedGram(const Irb& s, const float* expand, const double* pull) {
+  std::vector<double> M(size_t(s.c) * s.c, 0.0);
+  parallel((s.c + 7) / 8, [&](int task, int) {
+    for (int j = 0; j < s.e; j++) {
+      const float* w = expand + size_t(j) * s.c;
+      for (int b = task * 8; b < std::min(s.c, task * 8 + 8); b++) {
+        const double scale = pull[j] * w[b];
+        double* row = M.data() + size_t(b) * s.c;
+        for (int c = 0; c < s.c; c++) row[c] += scale * w[c];
+      }
+    }
+  });
+  return M;
+}
+
 static void zeroBias(float* bias, int n) {
   if (bias) std::memset(bias, 0, size_t(n) * sizeof(float));  // a bias before a batch norm has no effect
 }
@@ -361,8 +392,9 @@ static void irbBackward(Irb s, const float* x, IrbWeights p, float epsilon, int 
   const Moments m = momentsOf(rows, s.c, x);
   const Affine a = fold(s.e, one);
   std::vector<float> S(size_t(s.c) * s.e);
-  std::vector<double> sum1(s.e), M(size_t(s.c) * s.c, 0.0), k0(s.c, 0.0);
+  std::vector<double> sum1(s.e), pull(s.e), k0(s.c, 0.0);
   expandBackward(s, x, dh, p, e, a.scale.data(), m, act, dx, S.data(), sum1.data());
+  const std::vector<double> products = timesCovariance(s, p.expand, m);
   for (int j = 0; j < s.e; j++) {
     const float* w = p.expand + size_t(j) * s.c;
     const double inv = 1.0 / std::sqrt(double(t.var1[j]) + epsilon), k1 = p.gamma1[j] * inv;
@@ -371,14 +403,14 @@ static void irbBackward(Irb s, const float* x, IrbWeights p, float epsilon, int 
     const double dgamma = dot * inv;
     grad.gamma1[j] = float(dgamma);
     grad.beta1[j] = float(sum1[j]);
+    pull[j] = k1 * inv * dgamma / rows;
     for (int c = 0; c < s.c; c++) {
-      double projection = 0.0;
-      for (int b = 0; b < s.c; b++) projection += w[b] * m.covariance[size_t(b) * s.c + c];
+      const double projection = products[size_t(j) * s.c + c];
       grad.expand[size_t(j) * s.c + c] = float(k1 * (S[size_t(c) * s.e + j] - dgamma * inv * projection));
       k0[c] += w[c] * k1 * sum1[j] / rows;
-      for (int b = 0; b < s.c; b++) M[size_t(b) * s.c + c] += double(w[b]) * w[c] * k1 * inv * dgamma / rows;
     }
   }
+  const std::vector<double> M = weightedGram(s, p.expand, pull.data());
   finishInput(s, x, m, k0.data(), M.data(), dy, dx);
   zeroBias(grad.expandBias, s.e);
   zeroBias(grad.depthwiseBias, s.e);

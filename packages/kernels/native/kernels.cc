@@ -9,6 +9,9 @@
 #include <numeric>
 #include <type_traits>
 #include <vector>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #include "pool.h"
 #include "table.h"

@@ -85,47 +85,39 @@ static void upsampleForward(Depth s, int factor, const float* x, float* y) {
   });
 }
 
-// Each task owns one plane of dx and walks the planes of dy that reach it, in order.
+// Weight with which output `o` reads input `i`.
+static inline float share(const Tap& tap, int i) {
+  return (tap.low == i ? 1 - tap.weight : 0) + (tap.high == i ? tap.weight : 0);
+}
+
+// Each task owns one line of dx: the lines of dy that read it are blended first, then folded along w.
 static void upsampleBackward(Depth s, int factor, const float* dy, float* dx) {
   const auto zs = linearTaps(s.d, factor), ys = linearTaps(s.h, factor), xs = linearTaps(s.w, factor);
   const int od = s.d * factor, oh = s.h * factor, ow = s.w * factor;
-  const size_t line = size_t(s.w) * s.c;
-  // A band of rows per task, so that flat volumes keep all threads busy.
-  const int bands = std::min(s.h, 8);
-  parallel(s.n * s.d * bands, [&](int task, int thread) {
-    const int band = task % bands, iz = task / bands % s.d, volume = task / bands / s.d;
-    const int y0 = s.h * band / bands, y1 = s.h * (band + 1) / bands;
-    float* plane = dx + (size_t(volume) * s.d + iz) * s.h * line;
-    std::memset(plane + y0 * line, 0, size_t(y1 - y0) * line * sizeof(float));
-    float* sums = threadScratch(thread, 0, line);
-    for (int oz = 0; oz < od; oz++) {
-      const float wz = (zs[oz].low == iz ? 1 - zs[oz].weight : 0) + (zs[oz].high == iz ? zs[oz].weight : 0);
-      if (wz == 0) continue;
-      for (int oy = 0; oy < oh; oy++) {
-        const Tap ty = ys[oy];
-        const bool low = ty.low >= y0 && ty.low < y1, high = ty.high >= y0 && ty.high < y1;
-        if (!low && !high) continue;
-        const float* g = dy + ((size_t(volume) * od + oz) * oh + oy) * ow * s.c;
-        std::memset(sums, 0, line * sizeof(float));
-        for (int i = 0; i < ow; i++) {
-          float *a = sums + size_t(xs[i].low) * s.c, *b = sums + size_t(xs[i].high) * s.c;
-          const V wb = splat(xs[i].weight), wa = splat(1 - xs[i].weight);
-          for (int j = 0; j < s.c; j += L) {
-            const int n = std::min(L, s.c - j);
-            const V v = loadn(g + size_t(i) * s.c + j, n);
-            storen(a + j, loadn(a + j, n) + v * wa, n);
-            storen(b + j, loadn(b + j, n) + v * wb, n);
-          }
+  const size_t line = size_t(s.w) * s.c, wide = size_t(ow) * s.c;
+  parallel(s.n * s.d * s.h, [&](int task, int thread) {
+    const int iy = task % s.h, iz = task / s.h % s.d, volume = task / s.h / s.d;
+    float* sums = threadScratch(thread, 0, wide);
+    std::memset(sums, 0, wide * sizeof(float));
+    for (int oz = std::max(0, (iz - 1) * factor); oz < std::min(od, (iz + 2) * factor); oz++)
+      for (int oy = std::max(0, (iy - 1) * factor); oy < std::min(oh, (iy + 2) * factor); oy++) {
+        const float weight = share(zs[oz], iz) * share(ys[oy], iy);
+        if (weight == 0) continue;
+        const float* g = dy + ((size_t(volume) * od + oz) * oh + oy) * wide;
+        for (size_t i = 0; i < wide; i += L) {
+          const int n = int(std::min<size_t>(L, wide - i));
+          storen(sums + i, loadn(sums + i, n) + loadn(g + i, n) * splat(weight), n);
         }
-        const auto addTo = [&](int row, float weight) {
-          float* out = plane + row * line;
-          for (size_t i = 0; i < line; i += L) {
-            const int n = int(std::min<size_t>(L, line - i));
-            storen(out + i, loadn(out + i, n) + loadn(sums + i, n) * splat(weight), n);
-          }
-        };
-        if (low) addTo(ty.low, wz * (1 - ty.weight));
-        if (high) addTo(ty.high, wz * ty.weight);
+      }
+    float* out = dx + size_t(task) * line;
+    std::memset(out, 0, line * sizeof(float));
+    for (int i = 0; i < ow; i++) {
+      float *a = out + size_t(xs[i].low) * s.c, *b = out + size_t(xs[i].high) * s.c;
+      const float wb = xs[i].weight, wa = 1 - wb;
+      const float* g = sums + size_t(i) * s.c;
+      for (int j = 0; j < s.c; j++) {
+        a[j] += g[j] * wa;
+        b[j] += g[j] * wb;
       }
     }
   });

@@ -16,18 +16,43 @@ static inline V load(const float* p) {
 static inline void store(float* p, V v) { std::memcpy(p, &v, sizeof v); }
 static inline V splat(float a) { return V{a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a}; }
 // The first n lanes (1 <= n <= 16); the others are zero and stay unread.
+#if defined(__AVX512F__)
+static inline V loadn(const float* p, int n) { return (V)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p); }
+static inline void storen(float* p, V v, int n) { _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v); }
+#elif defined(__AVX2__)
+alignas(64) static const int32_t kLaneMask[3 * L] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+static inline V loadn(const float* p, int n) {
+  if (n == L) return load(p);
+  const auto mask = [&](int at) { return _mm256_loadu_si256((const __m256i*)(kLaneMask + L - n + at)); };
+  const __m256 halves[2] = {_mm256_maskload_ps(p, mask(0)), _mm256_maskload_ps(p + 8, mask(8))};
+  V v;
+  std::memcpy(&v, halves, sizeof v);
+  return v;
+}
+static inline void storen(float* p, V v, int n) {
+  if (n == L) return store(p, v);
+  const auto mask = [&](int at) { return _mm256_loadu_si256((const __m256i*)(kLaneMask + L - n + at)); };
+  __m256 halves[2];
+  std::memcpy(halves, &v, sizeof v);
+  _mm256_maskstore_ps(p, mask(0), halves[0]);
+  _mm256_maskstore_ps(p + 8, mask(8), halves[1]);
+}
+#else
 static inline V loadn(const float* p, int n) {
   if (n == L) return load(p);
   alignas(64) float t[L] = {0};
-  std::memcpy(t, p, size_t(n) * sizeof(float));
+  if (n == L / 2) std::memcpy(t, p, sizeof t / 2);
+  else for (int i = 0; i < n; i++) t[i] = p[i];
   return load(t);
 }
 static inline void storen(float* p, V v, int n) {
   if (n == L) return store(p, v);
   alignas(64) float t[L];
   store(t, v);
-  std::memcpy(p, t, size_t(n) * sizeof(float));
+  if (n == L / 2) std::memcpy(p, t, sizeof t / 2);
+  else for (int i = 0; i < n; i++) p[i] = t[i];
 }
+#endif
 static inline V pick(VI mask, V yes, V no) { return mask ? yes : no; }
 static inline int up(int n) { return (n + L - 1) / L * L; }
 
