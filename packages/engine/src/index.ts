@@ -1,1 +1,18 @@
-export {};
+/**
+ * tfjs-core as the API and the tape, with backends of our own: `native` (C++ kernels) and `reference`
+ * (plain loops). Operations that LV-Net needs and tfjs lacks, each with its gradient.
+ * Owns @tensorflow/*; activations are [n, d, h, w, channels], weights in PyTorch's layouts.
+ */
+export { tf } from './tfjs.js';
+export { openEngine, type Engine, type EngineKind } from './open-engine.js';
+export { conv3d, depthwise3d } from './convolution.js';
+export { batchNormTrain, batchNormInfer, type BatchStatistics, type OnStatistics } from './normalisation.js';
+export { averagePool3d, upsampleTrilinear } from './resampling.js';
+export { addTensors, softmaxCrossEntropy, weightedSum } from './arithmetic.js';
+export {
+  invertedResidual,
+  invertedResidualInfer,
+  type IrbParameters,
+  type OnBlockStatistics,
+} from './inverted-residual.js';
+export { valueAndGradients } from './gradients.js';

@@ -1,0 +1,100 @@
+import { Failure } from '@lvnet/core';
+import { defineOperation } from './operation.js';
+import { tf } from './tfjs.js';
+
+const runAdd = defineOperation<Record<string, never>>({
+  name: 'LvnetAdd',
+  run: (call) => {
+    const [a, b] = [call.floats('a'), call.floats('b')];
+    const y = call.room(a.length);
+    y.set(a);
+    call.backend.kernels.addInto(y, b);
+    return [{ shape: call.shape('a'), values: y }];
+  },
+  gradient: (dy) => ({ a: () => tf.clone(dy), b: () => tf.clone(dy) }),
+});
+
+/** Sum of two tensors of the same shape. */
+export function addTensors(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  if (a.shape.join() !== b.shape.join()) {
+    const message = `[${a.shape.join(', ')}] and [${b.shape.join(', ')}] cannot be added.`;
+    throw new Failure('SHAPE_MISMATCH', { a: a.shape, b: b.shape }, { message });
+  }
+  return runAdd({ a, b }, {})[0] as tf.Tensor;
+}
+
+const nameOf = (i: number): string => `s${String(i)}`;
+
+const runWeightedSum = defineOperation<{ weights: readonly number[] }>({
+  name: 'LvnetWeightedSum',
+  run: (call) => {
+    const total = call.attributes.weights.reduce(
+      (sum, weight, i) => sum + weight * (call.floats(nameOf(i))[0] ?? Number.NaN),
+      0,
+    );
+    return [{ shape: [], values: Float32Array.of(total) }];
+  },
+  gradient: (dy, _saved, { weights }) => {
+    const value = dy.dataSync()[0] ?? Number.NaN;
+    return Object.fromEntries(weights.map((weight, i) => [nameOf(i), () => tf.scalar(value * weight)]));
+  },
+});
+
+/** Sum of scalars, each times its weight, in order. */
+export function weightedSum(scalars: readonly tf.Tensor[], weights: readonly number[]): tf.Scalar {
+  const inputs = Object.fromEntries(scalars.map((scalar, i) => [nameOf(i), scalar]));
+  return runWeightedSum(inputs, { weights })[0] as tf.Scalar;
+}
+
+interface EntropyAttributes {
+  labels: Int32Array;
+  /** Gradient of the mean, made by forward and used up by backward. */
+  gradient: { values: Float32Array | null };
+}
+
+const runEntropyGradient = defineOperation<EntropyAttributes>({
+  name: 'LvnetCrossEntropyGradient',
+  run: (call) => {
+    const { gradient } = call.attributes;
+    const values = gradient.values;
+    if (values === null) throw new Error('the gradient of a cross entropy is asked for once');
+    gradient.values = null;
+    const factor = call.floats('dy')[0] ?? Number.NaN;
+    if (factor !== 1) for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) * factor;
+    return [{ shape: call.shape('logits'), values }];
+  },
+});
+
+const runEntropy = defineOperation<EntropyAttributes>({
+  name: 'LvnetCrossEntropy',
+  saves: ['logits'],
+  run: (call) => {
+    const shape = call.shape('logits');
+    const classes = shape.at(-1) ?? 0;
+    const logits = call.floats('logits');
+    const rows = logits.length / classes;
+    const values = call.room(logits.length);
+    const { labels, gradient } = call.attributes;
+    const loss = call.backend.kernels.softmaxCrossEntropy(rows, classes, logits, labels, values);
+    gradient.values = values;
+    return [{ shape: [], values: Float32Array.of(loss) }];
+  },
+  gradient: (dy, { logits }, attributes) => ({
+    logits: () => runEntropyGradient({ dy, logits: logits as tf.Tensor }, attributes)[0] as tf.Tensor,
+  }),
+});
+
+/**
+ * Mean cross entropy of the softmax over the last axis.
+ *
+ * @param logits [..., classes]
+ * @param labels one class per voxel, in the same order
+ */
+export function softmaxCrossEntropy(logits: tf.Tensor, labels: Int32Array): tf.Scalar {
+  const classes = logits.shape.at(-1) ?? 0;
+  if (labels.length !== logits.size / classes) {
+    const message = `${String(labels.length)} labels for ${String(logits.size / classes)} voxels.`;
+    throw new Failure('SHAPE_MISMATCH', { logits: logits.shape, labels: labels.length }, { message });
+  }
+  return runEntropy({ logits }, { labels, gradient: { values: null } })[0] as tf.Scalar;
+}

@@ -1,0 +1,66 @@
+import { invariant } from '@lvnet/core';
+import type { KernelSet } from '@lvnet/kernels';
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
+import { createBufferPool, type BufferPool } from './buffer-pool.js';
+import { tf } from './tfjs.js';
+
+/**
+ * tfjs's cpu backend with our kernels beside (and, for a few hot operations, in place of) its own. Data
+ * are plain Float32Arrays, handed to the kernels without a copy.
+ */
+export class KernelBackend extends MathBackendCPU {
+  readonly kernels: KernelSet;
+  readonly pool: BufferPool = createBufferPool();
+
+  constructor(kernels: KernelSet) {
+    super();
+    this.kernels = kernels;
+    (this as unknown as { firstUse: boolean }).firstUse = false; // no banner
+  }
+
+  floatsOf(tensor: tf.TensorInfo): Float32Array {
+    const { values } = this.data.get(tensor.dataId);
+    invariant(values instanceof Float32Array, 'operations of ours take float32 tensors');
+    return values;
+  }
+
+  /** A tensor over an array that nobody else changes from now on. */
+  output(shape: readonly number[], values: Float32Array): tf.TensorInfo {
+    return this.makeTensorInfo([...shape], 'float32', values);
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    const values = this.data.has(dataId) ? this.data.get(dataId).values : undefined;
+    const gone = super.disposeData(dataId, force);
+    if (gone && values instanceof Float32Array) this.pool.give(values);
+    return gone;
+  }
+}
+
+/** Registers a backend under a tfjs name (which must not contain an underscore: tfjs would copy no kernels). */
+export function registerBackend(name: string, kernels: KernelSet): void {
+  if (tf.engine().registryFactory[name] !== undefined) return;
+  tf.registerBackend(name, () => new KernelBackend(kernels), 1);
+  tf.copyRegisteredKernels('cpu', name);
+  replaceAdd(name);
+}
+
+/** The tape adds gradients of equal shape with tfjs's Add, which is slow on the cpu backend. */
+function replaceAdd(name: string): void {
+  const general = tf.getKernel('Add', 'cpu').kernelFunc;
+  tf.unregisterKernel('Add', name);
+  tf.registerKernel({
+    kernelName: 'Add',
+    backendName: name,
+    kernelFunc: (call) => {
+      const own = call.backend as KernelBackend;
+      const { a, b } = call.inputs;
+      const same = a !== undefined && b !== undefined && a.shape.join() === b.shape.join();
+      if (!same || a.dtype !== 'float32' || b.dtype !== 'float32') return general(call);
+      const sum = own.pool.take(own.floatsOf(a).length);
+      sum.set(own.floatsOf(a));
+      own.kernels.addInto(sum, own.floatsOf(b));
+      return own.output(a.shape, sum);
+    },
+  });
+}

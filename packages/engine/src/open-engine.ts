@@ -1,0 +1,98 @@
+import { availableParallelism } from 'node:os';
+import { Failure, invariant } from '@lvnet/core';
+import { loadKernels, referenceKernels, type KernelSet } from '@lvnet/kernels';
+import { registerBackend } from './backend.js';
+import { registerOperations } from './operation.js';
+import { tf } from './tfjs.js';
+
+export type EngineKind = 'native' | 'reference' | 'tensorflow';
+
+/** An open device with its kernels. One engine is current at a time in a process. */
+export interface Engine {
+  readonly kind: EngineKind;
+  readonly kernels: KernelSet;
+  readonly instructionSet: string;
+  readonly threads: number;
+  /** Makes this engine the one on which operations run. */
+  activate(): void;
+  /** Never changes a result, only its speed. */
+  setThreads(count: number): void;
+  memory(): { tensorCount: number; bytes: number };
+}
+
+const registered = new Set<string>();
+
+/**
+ * @param o.threads of the native engine; default: all cores
+ * @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here
+ */
+export async function openEngine(o: { kind: EngineKind; threads?: number }): Promise<Engine> {
+  const { kernels, instructionSet, setThreads } = kernelsOf(o.kind);
+  const name = `lvnet-${o.kind}`;
+  registerBackend(name, kernels);
+  if (!registered.has(name)) registerOperations(name);
+  registered.add(name);
+  let threads = o.kind === 'native' ? (o.threads ?? availableParallelism()) : 1;
+  setThreads(threads);
+  const activate = () => {
+    if (tf.getBackend() === name) return;
+    void tf.setBackend(name); // takes effect at once: our backends open synchronously
+    invariant(tf.getBackend() === name, 'a synchronous backend is current at once');
+  };
+  activate();
+  await tf.ready();
+  return {
+    kind: o.kind,
+    kernels,
+    instructionSet,
+    get threads() {
+      return threads;
+    },
+    activate,
+    setThreads(count) {
+      setThreads(count);
+      threads = count;
+    },
+    memory: () => {
+      const { numTensors, numBytes } = tf.memory();
+      return { tensorCount: numTensors, bytes: numBytes };
+    },
+  };
+}
+
+function kernelsOf(kind: EngineKind): {
+  kernels: KernelSet;
+  instructionSet: string;
+  setThreads: (count: number) => void;
+} {
+  if (kind === 'reference') {
+    return { kernels: referenceKernels, instructionSet: 'javascript', setThreads: () => undefined };
+  }
+  const native = kind === 'native' ? loadKernels() : undefined;
+  if (native !== undefined) {
+    return { kernels: native, instructionSet: native.instructionSet, setThreads: native.setThreads };
+  }
+  throw kind === 'native' ? notBuilt() : notYet();
+}
+
+function notBuilt(): Failure {
+  return new Failure(
+    'ENGINE_UNAVAILABLE',
+    { engine: 'native' },
+    {
+      message: 'The native kernels are not built.',
+      hint: 'Install g++ and run `npm run setup`, or use --engine reference (very slow).',
+    },
+  );
+}
+
+function notYet(): Failure {
+  return new Failure(
+    'ENGINE_UNAVAILABLE',
+    { engine: 'tensorflow' },
+    {
+      message: 'The tensorflow engine comes in a later version.',
+      hint: 'Use --engine native.',
+    },
+  );
+}

@@ -1,0 +1,126 @@
+import type { KernelBackend } from './backend.js';
+import { tf } from './tfjs.js';
+
+type Inputs = Record<string, tf.TensorInfo>;
+type Attributes = Record<string, unknown>;
+
+export interface KernelCall<A> {
+  inputs: Inputs;
+  attributes: A;
+  backend: KernelBackend;
+  /** The floats of an input. */
+  floats(name: string): Float32Array;
+  /** The floats of an input that may be left out. */
+  maybe(name: string): Float32Array | null;
+  shape(name: string): number[];
+  /** An array for an output, its contents undefined. */
+  room(length: number): Float32Array;
+}
+
+export interface OperationSpec<A> {
+  name: string;
+  run: (call: KernelCall<A>) => Output[];
+  /** Inputs whose values the gradient needs. */
+  saves?: readonly string[];
+  /** Gradients by input; each function is called at most once. */
+  gradient?: (
+    dy: tf.Tensor,
+    saved: Record<string, tf.Tensor>,
+    attributes: A,
+  ) => Record<string, () => tf.Tensor>;
+}
+
+export type Operation<A> = (inputs: Record<string, tf.Tensor>, attributes: A) => tf.Tensor[];
+
+const specs: OperationSpec<never>[] = [];
+
+/** Declares an operation once for all backends of ours; the result runs it on the current backend. */
+export function defineOperation<A>(spec: OperationSpec<A>): Operation<A> {
+  specs.push(spec as unknown as OperationSpec<never>);
+  const { gradient, saves = [] } = spec;
+  if (gradient !== undefined) {
+    tf.registerGradient({
+      kernelName: spec.name,
+      inputsToSave: [...saves],
+      gradFunc: (dy, saved, attributes) =>
+        gradient(
+          dy as tf.Tensor,
+          Object.fromEntries(saves.map((name, i) => [name, saved[i] as tf.Tensor])),
+          attributes as A,
+        ),
+    });
+  }
+  return (inputs, attributes) => {
+    const result = tf.engine().runKernel(spec.name, inputs, attributes as Attributes as tf.NamedAttrMap);
+    return (Array.isArray(result) ? result : [result]) as tf.Tensor[];
+  };
+}
+
+/** Registers every declared operation for one backend. */
+export function registerOperations(backendName: string): void {
+  for (const spec of specs) {
+    tf.registerKernel({
+      kernelName: spec.name,
+      backendName,
+      kernelFunc: ({ inputs, attrs, backend }) => {
+        const own = backend as KernelBackend;
+        const call = callOf(inputs as Inputs, attrs as never, own);
+        const outputs = spec.run(call).map(({ shape, values }) => own.output(shape, values));
+        return outputs.length === 1 && outputs[0] !== undefined ? outputs[0] : outputs;
+      },
+    });
+  }
+}
+
+function callOf<A>(inputs: Inputs, attributes: A, backend: KernelBackend): KernelCall<A> {
+  const input = (name: string): tf.TensorInfo => {
+    const found = inputs[name];
+    if (found === undefined) throw new Error(`the operation needs an input ${name}`);
+    return found;
+  };
+  return {
+    inputs,
+    attributes,
+    backend,
+    floats: (name) => backend.floatsOf(input(name)),
+    maybe: (name) => (inputs[name] === undefined ? null : backend.floatsOf(inputs[name])),
+    shape: (name) => input(name).shape,
+    room: (length) => backend.pool.take(length),
+  };
+}
+
+/** Inputs without those that are absent: tfjs knows no optional inputs. */
+export function present(inputs: Record<string, tf.Tensor | null | undefined>): Record<string, tf.Tensor> {
+  return Object.fromEntries(
+    Object.entries(inputs).filter((entry): entry is [string, tf.Tensor] => entry[1] != null),
+  );
+}
+
+/** One output of an operation before it becomes a tensor. */
+export interface Output {
+  shape: readonly number[];
+  values: Float32Array;
+}
+
+/**
+ * Runs a computation on the current backend outside the tape: for gradients that come several at once.
+ * tfjs disposes of every tensor that a gradient function makes and does not return, so plain arrays are kept.
+ */
+export function evaluate<A>(
+  run: (call: KernelCall<A>) => Output[],
+  inputs: Record<string, tf.Tensor>,
+  attributes: A,
+): Output[] {
+  return run(callOf(inputs, attributes, tf.backend() as KernelBackend));
+}
+
+/** Computes several gradients at the first demand and hands them out one by one, in the order of the names. */
+export function lazily(names: readonly string[], compute: () => Output[]): Record<string, () => tf.Tensor> {
+  let results: Output[] | undefined;
+  const tensorOf = (position: number) => () => {
+    results ??= compute();
+    const { shape, values } = results[position] as Output;
+    return tf.tensor(values, [...shape]);
+  };
+  return Object.fromEntries(names.map((name, i) => [name, tensorOf(i)]));
+}

@@ -1,0 +1,71 @@
+import { Failure } from '@lvnet/core';
+import { volumeOf } from './convolution.js';
+import { defineOperation } from './operation.js';
+import { tf } from './tfjs.js';
+
+const runPoolGradient = defineOperation<{ shape: number[] }>({
+  name: 'LvnetAveragePool3dGradient',
+  run: (call) => {
+    const { shape } = call.attributes;
+    const dx = call.room(tf.util.sizeFromShape(shape));
+    call.backend.kernels.averagePoolBackward(volumeOf(shape), call.floats('dy'), dx);
+    return [{ shape, values: dx }];
+  },
+});
+
+const runPool = defineOperation<{ shape: number[] }>({
+  name: 'LvnetAveragePool3d',
+  run: (call) => {
+    const s = volumeOf(call.shape('x'));
+    const y = call.room((s.n * s.d * s.h * s.w * s.c) / 8);
+    call.backend.kernels.averagePoolForward(s, call.floats('x'), y);
+    return [{ shape: [s.n, s.d / 2, s.h / 2, s.w / 2, s.c], values: y }];
+  },
+  gradient: (dy, _saved, attributes) => ({ x: () => runPoolGradient({ dy }, attributes)[0] as tf.Tensor }),
+});
+
+/** Means over 2x2x2 voxels, stride 2; d, h, w must be even. */
+export function averagePool3d(x: tf.Tensor): tf.Tensor {
+  const { d, h, w } = volumeOf(x.shape);
+  if (d % 2 !== 0 || h % 2 !== 0 || w % 2 !== 0) {
+    const message = `${[d, h, w].join('x')} voxels cannot be halved.`;
+    throw new Failure('SHAPE_MISMATCH', { shape: x.shape }, { message });
+  }
+  return runPool({ x }, { shape: x.shape })[0] as tf.Tensor;
+}
+
+interface UpsampleAttributes {
+  shape: number[];
+  factor: number;
+}
+
+const runUpsampleGradient = defineOperation<UpsampleAttributes>({
+  name: 'LvnetUpsampleGradient',
+  run: (call) => {
+    const { shape, factor } = call.attributes;
+    const dx = call.room(tf.util.sizeFromShape(shape));
+    call.backend.kernels.upsampleBackward(volumeOf(shape), factor, call.floats('dy'), dx);
+    return [{ shape, values: dx }];
+  },
+});
+
+const runUpsample = defineOperation<UpsampleAttributes>({
+  name: 'LvnetUpsample',
+  run: (call) => {
+    const { factor } = call.attributes;
+    const s = volumeOf(call.shape('x'));
+    const shape = [s.n, s.d * factor, s.h * factor, s.w * factor, s.c];
+    const y = call.room(tf.util.sizeFromShape(shape));
+    call.backend.kernels.upsampleForward(s, factor, call.floats('x'), y);
+    return [{ shape, values: y }];
+  },
+  gradient: (dy, _saved, attributes) => ({
+    x: () => runUpsampleGradient({ dy }, attributes)[0] as tf.Tensor,
+  }),
+});
+
+/** Trilinear up-sampling of d, h and w by a whole factor (align_corners false). */
+export function upsampleTrilinear(x: tf.Tensor, factor: number): tf.Tensor {
+  if (factor === 1) return x;
+  return runUpsample({ x }, { shape: x.shape, factor })[0] as tf.Tensor;
+}

@@ -1,0 +1,44 @@
+import { tf, type Engine } from '@lvnet/engine';
+import { checkInput } from './describe.js';
+import { forward } from './lv-net.js';
+import type { Network } from './network.js';
+import { valuesOf } from './shard-gradient.js';
+import type { Weights } from './weights.js';
+
+/**
+ * Probability of every class but background, with running statistics.
+ *
+ * @param image [d, h, w], normalised as in training
+ */
+export function predictForeground(
+  engine: Engine,
+  network: Network,
+  weights: Weights,
+  image: Float32Array,
+  [d, h, w]: readonly [number, number, number],
+): Float32Array {
+  checkInput(network.config, [d, h, w]);
+  engine.activate();
+  const { classes } = network.config;
+  const foreground = new Float32Array(d * h * w);
+  const shapes = new Map(network.state.map((spec) => [spec.name, spec.shape]));
+  tf.engine().startScope('predict');
+  try {
+    const tensors = new Map<string, tf.Tensor>();
+    const tensorOf = (name: string): tf.Tensor => {
+      const known = tensors.get(name);
+      if (known !== undefined) return known;
+      const made = tf.tensor(valuesOf(weights, name), [...(shapes.get(name) ?? [])]);
+      tensors.set(name, made);
+      return made;
+    };
+    const input = tf.tensor(image, [1, d, h, w, 1]);
+    const { main } = forward(network.config, tensorOf, input, { training: false, weights });
+    const p = new Float32Array(foreground.length * classes);
+    engine.kernels.softmax(foreground.length, classes, main.dataSync<'float32'>(), p);
+    for (let i = 0; i < foreground.length; i++) foreground[i] = 1 - (p[i * classes] ?? 0);
+  } finally {
+    tf.engine().endScope();
+  }
+  return foreground;
+}

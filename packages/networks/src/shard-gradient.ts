@@ -1,0 +1,130 @@
+import { Failure } from '@lvnet/core';
+import {
+  softmaxCrossEntropy,
+  tf,
+  valueAndGradients,
+  weightedSum,
+  type BatchStatistics,
+  type Engine,
+} from '@lvnet/engine';
+import { checkInput } from './describe.js';
+import { forward } from './lv-net.js';
+import type { Network } from './network.js';
+import { lengthOf } from './parameters.js';
+import type { Weights } from './weights.js';
+
+export interface ShardOptions {
+  /** [samples, slices, rows, columns] */
+  shape: readonly [number, number, number, number];
+  /** Weights of the deep-supervision heads. */
+  eta: readonly number[];
+  order: 'coarse-to-fine' | 'fine-to-coarse';
+}
+
+export interface ShardResult {
+  /** Of the mean loss over the shard's samples, in the order of `network.trained`. */
+  gradients: Float32Array;
+  /** Batch statistics as the running ones want them: means, unbiased variances. */
+  statistics: Float32Array;
+  /** Total, then one per head name. */
+  losses: number[];
+  forwardMs: number;
+  backwardMs: number;
+}
+
+/** One forward and backward pass over the samples of a shard, which form one batch for the batch norms. */
+export function shardGradient(
+  engine: Engine,
+  network: Network,
+  weights: Weights,
+  image: Float32Array,
+  label: Int32Array,
+  o: ShardOptions,
+): ShardResult {
+  const [samples, slices, rows, columns] = o.shape;
+  checkInput(network.config, [slices, rows, columns]);
+  engine.activate();
+  const startMs = performance.now();
+  let forwardEndMs = startMs;
+  const losses: number[] = [];
+  const seen = new Map<string, BatchStatistics>();
+  const gradients = new Float32Array(network.gradientLength);
+  const offsets = offsetsOf(network);
+  const tensors = network.trained.map((spec) => tf.tensor(valuesOf(weights, spec.name), [...spec.shape]));
+  const byName = new Map(network.trained.map((spec, i) => [spec.name, tensors[i] as tf.Tensor]));
+  const input = tf.tensor(image, [samples, slices, rows, columns, 1]);
+  const classes = label.map((value) => Math.min(value, network.config.classes - 1));
+  const loss = (): tf.Scalar => {
+    const logits = forward(network.config, (name) => byName.get(name) as tf.Tensor, input, {
+      training: true,
+      onStatistics: (layer, statistics) => seen.set(layer, statistics),
+    });
+    const terms = [logits.main, ...logits.heads].map((head) => softmaxCrossEntropy(head, classes));
+    const total = weightedSum(terms, [1, ...headWeights(o)]);
+    losses.push(...[total, ...terms].map((term) => term.dataSync()[0] ?? Number.NaN));
+    forwardEndMs = performance.now();
+    return total;
+  };
+  try {
+    valueAndGradients(loss, tensors, (gradient, i) => {
+      gradients.set(gradient, offsets[i]);
+    });
+  } finally {
+    tf.dispose([...tensors, input]);
+  }
+  return {
+    gradients,
+    statistics: flatStatistics(network, seen),
+    losses,
+    forwardMs: forwardEndMs - startMs,
+    backwardMs: performance.now() - forwardEndMs,
+  };
+}
+
+/** Weights of the heads from coarse to fine: the paper's first eta belongs to the coarsest head. */
+export function headWeights({ eta, order }: Pick<ShardOptions, 'eta' | 'order'>): number[] {
+  return order === 'coarse-to-fine' ? [...eta] : [...eta].reverse();
+}
+
+export function valuesOf(weights: Weights, name: string): Float32Array {
+  const values = weights.byName.get(name);
+  if (values !== undefined) return values;
+  throw new Failure('WEIGHTS_MISMATCH', { name }, { message: `The weights lack ${name}.` });
+}
+
+function offsetsOf(network: Network): number[] {
+  let offset = 0;
+  return network.trained.map((spec) => {
+    const start = offset;
+    offset += lengthOf(spec.shape);
+    return start;
+  });
+}
+
+function flatStatistics(network: Network, seen: ReadonlyMap<string, BatchStatistics>): Float32Array {
+  const flat = new Float32Array(network.statisticsLength);
+  let offset = 0;
+  for (const spec of network.state) {
+    if (spec.kind !== 'runningMean' && spec.kind !== 'runningVariance') continue;
+    const statistics = seen.get(spec.name.slice(0, spec.name.lastIndexOf('.')));
+    if (statistics === undefined) throw new Error(`no statistics came from ${spec.name}`);
+    if (statistics.count < 2) throw oneValue(spec.name);
+    const unbiased = statistics.count / (statistics.count - 1);
+    const values =
+      spec.kind === 'runningMean' ? statistics.mean : statistics.variance.map((v) => v * unbiased);
+    flat.set(values, offset);
+    offset += values.length;
+  }
+  return flat;
+}
+
+function oneValue(name: string): Failure {
+  return new Failure(
+    'SHAPE_MISMATCH',
+    { name },
+    {
+      message: `Batch statistics of ${name} would come from a single value per channel.`,
+      hint: 'Use a larger data.patch, fewer network.levels or fewer training.shards.',
+    },
+  );
+}
