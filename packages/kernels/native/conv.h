@@ -59,12 +59,12 @@ static void denseRun(Conv s, const float* x, const float* packed, const float* b
   constexpr int T = kTileColumns;
   parallel(s.n * s.d * s.h, [&](int task, int) {
     const int yy = task % s.h, z = task / s.h % s.d, volume = task / s.h / s.d;
-    for (int block = 0; block < cop; block += L) {
-      const int lanes = std::min(L, s.co - block);
-      const V b = bias ? loadn(bias + block, lanes) : V{};
+    for (int block = 0; block < s.co; block += W) {
+      const int lanes = std::min(W, s.co - block);
+      const Part b = bias ? loadPart(bias + block, lanes) : Part{};
       for (int w0 = 0; w0 < s.w; w0 += T) {
         const int width = std::min(T, s.w - w0);
-        V acc[T];
+        Part acc[T];
         for (int j = 0; j < T; j++) acc[j] = b;
         for (int kd = 0; kd < s.k; kd++) {
           const int iz = z + kd - half;
@@ -76,19 +76,19 @@ static void denseRun(Conv s, const float* x, const float* packed, const float* b
             const float* wt = packed + size_t(kd * s.k + kh) * s.k * s.ci * cop + block;
             for (int kw = 0; kw < s.k; kw++)
               for (int i = 0; i < s.ci; i++, wt += cop) {
-                const V w = load(wt);
+                const Part w = loadPart(wt);
                 const float* p = row + kw * s.ci + i;
                 if (width == T) {
 #pragma GCC unroll 8
-                  for (int j = 0; j < T; j++) acc[j] = acc[j] + splat(p[j * s.ci]) * w;
+                  for (int j = 0; j < T; j++) acc[j] = acc[j] + all(p[j * s.ci]) * w;
                 } else {
-                  for (int j = 0; j < width; j++) acc[j] = acc[j] + splat(p[j * s.ci]) * w;
+                  for (int j = 0; j < width; j++) acc[j] = acc[j] + all(p[j * s.ci]) * w;
                 }
               }
           }
         }
         float* out = y + (size_t(task) * s.w + w0) * s.co + block;
-        for (int j = 0; j < width; j++) storen(out + size_t(j) * s.co, acc[j], lanes);
+        for (int j = 0; j < width; j++) storePart(out + size_t(j) * s.co, acc[j], lanes);
       }
     }
   });
@@ -129,14 +129,14 @@ static void sumChannels(size_t count, int c, const float* x, float* out) {
 template <int M>
 static inline void filterColumns(const Conv& s, const float* row, const float* dy, int lanes, float* into) {
   const int cop = up(s.co);
-  V acc[M];
-  for (int a = 0; a < M; a++) acc[a] = load(into + size_t(a) * cop);
+  Part acc[M];
+  for (int a = 0; a < M; a++) acc[a] = loadPart(into + size_t(a) * cop);
   for (int w = 0; w < s.w; w++, row += s.ci, dy += s.co) {
-    const V g = loadn(dy, lanes);
+    const Part g = loadPart(dy, lanes);
 #pragma GCC unroll 8
-    for (int a = 0; a < M; a++) acc[a] = acc[a] + splat(row[a]) * g;
+    for (int a = 0; a < M; a++) acc[a] = acc[a] + all(row[a]) * g;
   }
-  for (int a = 0; a < M; a++) store(into + size_t(a) * cop, acc[a]);
+  for (int a = 0; a < M; a++) storePart(into + size_t(a) * cop, acc[a], W);
 }
 static void filterLine(const Conv& s, const float* row, const float* dy, int lanes, float* into) {
   const int columns = s.k * s.ci, cop = up(s.co);
@@ -168,8 +168,8 @@ static void convBackwardFilter(Conv s, const float* x, const float* dy, float* d
           if (iz < 0 || iz >= s.d || iy < 0 || iy >= s.h) continue;
           const float* row = padded + ((size_t(volume) * s.d + iz) * s.h + iy) * pitch;
           float* into = sums + size_t(kd * s.k + kh) * s.k * s.ci * cop;
-          for (int block = 0; block < s.co; block += L)
-            filterLine(s, row, g + block, std::min(L, s.co - block), into + block);
+          for (int block = 0; block < s.co; block += W)
+            filterLine(s, row, g + block, std::min(W, s.co - block), into + block);
         }
     }
   });

@@ -6,7 +6,7 @@
 #ifdef __AVX512F__
 constexpr int kTileRows = 2, kTileColumns = 8;
 #else
-constexpr int kTileRows = 1, kTileColumns = 4;
+constexpr int kTileRows = 1, kTileColumns = 8;
 #endif
 constexpr size_t kRingBytes = 640 * 1024;
 
@@ -84,7 +84,7 @@ static void packDepthwise(const float* w, int c, int taps, bool reversed, float*
 }
 
 template <int K, int TH, int TW>
-static inline void depthwiseTile(const float* const* planes, size_t rowStride, const float* wt, V bias, V (&acc)[TH][TW]) {
+static inline void depthwiseTile(const float* const* planes, size_t rowStride, const float* wt, Part bias, Part (&acc)[TH][TW]) {
   for (int t = 0; t < TH; t++)
     for (int j = 0; j < TW; j++) acc[t][j] = bias;
   for (int kd = 0; kd < K; kd++) {
@@ -93,14 +93,14 @@ static inline void depthwiseTile(const float* const* planes, size_t rowStride, c
 #pragma GCC unroll 8
     for (int r = 0; r < TH + K - 1; r++) {
       const float* row = planes[kd] + r * rowStride;
-      V w[TH][K];
+      Part w[TH][K];
 #pragma GCC unroll 2
       for (int t = 0; t < TH; t++)
         if (r - t >= 0 && r - t < K)
-          for (int kw = 0; kw < K; kw++) w[t][kw] = load(weights + ((r - t) * K + kw) * L);
+          for (int kw = 0; kw < K; kw++) w[t][kw] = loadPart(weights + ((r - t) * K + kw) * L);
 #pragma GCC unroll 16
       for (int j = 0; j < TW + K - 1; j++) {
-        const V x = load(row + j * L);
+        const Part x = loadPart(row + j * L);
 #pragma GCC unroll 2
         for (int t = 0; t < TH; t++) {
           if (r - t < 0 || r - t >= K) continue;
@@ -116,12 +116,16 @@ static inline void depthwiseTile(const float* const* planes, size_t rowStride, c
 }
 
 template <int K, int TH, int TW>
-static inline void depthwiseOutput(const float* const* planes, size_t rowStride, const float* wt, V bias, float* y,
-                                   size_t rowPitch, int c, int lanes) {
-  V acc[TH][TW];
-  depthwiseTile<K, TH, TW>(planes, rowStride, wt, bias, acc);
-  for (int t = 0; t < TH; t++)
-    for (int j = 0; j < TW; j++) storen(y + t * rowPitch + size_t(j) * c, acc[t][j], lanes);
+static inline void depthwiseOutput(const float* const* planes, size_t rowStride, const float* wt, const float* bias,
+                                   float* y, size_t rowPitch, int c, int lanes) {
+  for (int part = 0; part < lanes; part += W) {
+    const float* shifted[K];
+    for (int kd = 0; kd < K; kd++) shifted[kd] = planes[kd] ? planes[kd] + part : nullptr;
+    Part acc[TH][TW];
+    depthwiseTile<K, TH, TW>(shifted, rowStride, wt + part, bias ? loadPart(bias + part, lanes - part) : Part{}, acc);
+    for (int t = 0; t < TH; t++)
+      for (int j = 0; j < TW; j++) storePart(y + t * rowPitch + size_t(j) * c + part, acc[t][j], lanes - part);
+  }
 }
 
 template <int K, class Fill>
@@ -133,7 +137,7 @@ static void depthwiseRun(Depth s, const float* packed, const float* bias, float*
     Ring<Fill> ring(fill, at, s.d, s.h, s.w, K, thread, 0);
     const float* wt = packed + size_t(at.block) * K * K * K * L;
     const int lanes = std::min(L, s.c - at.block * L);
-    const V b = bias ? loadn(bias + at.block * L, lanes) : V{};
+    const float* b = bias ? bias + at.block * L : nullptr;
     for (int z = 0; z < std::min(s.d, K / 2); z++) ring.bring(z);
     for (int z = 0; z < s.d; z++) {
       if (z + K / 2 < s.d) ring.bring(z + K / 2);
@@ -169,8 +173,28 @@ constexpr int tapRows() {
 #ifdef __AVX512F__
   return K <= 5 ? K : 1;
 #else
-  return 1;
+  return K <= 3 ? K : 1;
 #endif
+}
+
+// Adds what one plane of dy gives to R x K taps.
+template <int K, int R>
+static inline void filterPlane(const float* x, size_t rowStride, const float* dy, int height, int width, float* into) {
+  Part acc[R][K];
+  for (int a = 0; a < R; a++)
+    for (int kw = 0; kw < K; kw++) acc[a][kw] = loadPart(into + (a * K + kw) * L);
+  for (int row = 0; row < height; row++, x += rowStride) {
+    for (int column = 0; column < width; column++, dy += L) {
+      const Part g = loadPart(dy);
+#pragma GCC unroll 8
+      for (int a = 0; a < R; a++)
+#pragma GCC unroll 8
+        for (int kw = 0; kw < K; kw++)
+          acc[a][kw] = acc[a][kw] + g * loadPart(x + a * rowStride + size_t(column + kw) * L);
+    }
+  }
+  for (int a = 0; a < R; a++)
+    for (int kw = 0; kw < K; kw++) storePart(into + (a * K + kw) * L, acc[a][kw], W);
 }
 
 // dweight: x from a ring, dy row by row; one partial sum per (volume, tile), added in order.
@@ -196,26 +220,10 @@ static void depthwiseFilterRun(Depth s, const FillX& fillX, const FillDy& fillDy
       for (int kd = 0; kd < K; kd++) {
         const int iz = z + kd - K / 2;
         if (iz < 0 || iz >= s.d) continue;
-        for (int kh = 0; kh < K; kh += R) {
-          float* into = sums + size_t(kd * K + kh) * K * L;
-          V acc[R][K];
-          for (int a = 0; a < R; a++)
-            for (int kw = 0; kw < K; kw++) acc[a][kw] = load(into + (a * K + kw) * L);
-          for (int row = 0; row < at.h1 - at.h0; row++) {
-            const float* x = ring.plane(iz) + size_t(row + kh) * ring.rowStride;
-            const float* g = dyPlane + size_t(row) * width * L;
-            for (int column = 0; column < width; column++) {
-              const V gv = load(g + size_t(column) * L);
-#pragma GCC unroll 8
-              for (int a = 0; a < R; a++)
-#pragma GCC unroll 8
-                for (int kw = 0; kw < K; kw++)
-                  acc[a][kw] = acc[a][kw] + gv * load(x + a * ring.rowStride + size_t(column + kw) * L);
-            }
-          }
-          for (int a = 0; a < R; a++)
-            for (int kw = 0; kw < K; kw++) store(into + (a * K + kw) * L, acc[a][kw]);
-        }
+        for (int kh = 0; kh < K; kh += R)
+          for (int part = 0; part < L; part += W)
+            filterPlane<K, R>(ring.plane(iz) + kh * ring.rowStride + part, ring.rowStride, dyPlane + part, at.h1 - at.h0,
+                              width, sums + size_t(kd * K + kh) * K * L + part);
       }
     }
   });

@@ -9,7 +9,7 @@
 #ifdef __AVX512F__
 constexpr int kRowTile = 8;
 #else
-constexpr int kRowTile = 3;
+constexpr int kRowTile = 6;
 #endif
 
 // Packs w[n][k] (weights of a pointwise convolution) as [k][up(n)], zero padded, times scale[n] if given.
@@ -33,35 +33,34 @@ static inline void gemmTile(int K, int N, const float* a, size_t lda, const floa
                             size_t ldc) {
   const int np = up(N);
   int j = 0;
-  for (; j + 2 * L <= np; j += 2 * L) {
-    V s0[R], s1[R];
-    const V b0 = bias ? load(bias + j) : V{}, b1 = bias ? load(bias + j + L) : V{};
+  for (; j + 2 * W <= np && j + W < N; j += 2 * W) {
+    Part s0[R], s1[R];
+    const Part b0 = bias ? loadPart(bias + j) : Part{}, b1 = bias ? loadPart(bias + j + W) : Part{};
     for (int r = 0; r < R; r++) s0[r] = b0, s1[r] = b1;
     for (int k = 0; k < K; k++) {
-      const V w0 = load(b + size_t(k) * np + j), w1 = load(b + size_t(k) * np + j + L);
+      const Part w0 = loadPart(b + size_t(k) * np + j), w1 = loadPart(b + size_t(k) * np + j + W);
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++) {
-        const V x = splat(a[r * lda + k]);
+        const Part x = all(a[r * lda + k]);
         s0[r] = s0[r] + x * w0;
         s1[r] = s1[r] + x * w1;
       }
     }
-    const int tail = std::min(L, N - j - L);
     for (int r = 0; r < R; r++) {
-      store(c + r * ldc + j, s0[r]);
-      storen(c + r * ldc + j + L, s1[r], tail);
+      storePart(c + r * ldc + j, s0[r], W);
+      storePart(c + r * ldc + j + W, s1[r], N - j - W);
     }
   }
-  if (j < np) {
-    V s[R];
-    const V b0 = bias ? load(bias + j) : V{};
+  if (j < N) {
+    Part s[R];
+    const Part b0 = bias ? loadPart(bias + j) : Part{};
     for (int r = 0; r < R; r++) s[r] = b0;
     for (int k = 0; k < K; k++) {
-      const V w = load(b + size_t(k) * np + j);
+      const Part w = loadPart(b + size_t(k) * np + j);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; r++) s[r] = s[r] + splat(a[r * lda + k]) * w;
+      for (int r = 0; r < R; r++) s[r] = s[r] + all(a[r * lda + k]) * w;
     }
-    for (int r = 0; r < R; r++) storen(c + r * ldc + j, s[r], N - j);
+    for (int r = 0; r < R; r++) storePart(c + r * ldc + j, s[r], N - j);
   }
 }
 
@@ -76,23 +75,16 @@ static void gemmRows(int rows, int K, int N, const float* a, size_t lda, const f
 template <int M>
 static inline void gemmAtbTile(int rows, int N, const float* a, size_t lda, const float* b, size_t ldb, float* out,
                                size_t ldo) {
-  for (int j = 0; j < N; j += L) {
-    const int tail = std::min(L, N - j);
-    V s[M];
-    for (int m = 0; m < M; m++) s[m] = loadn(out + m * ldo + j, tail);
-    if (tail == L) {
-      for (int r = 0; r < rows; r++) {
-        const V y = load(b + r * ldb + j);
+  for (int j = 0; j < N; j += W) {
+    const int lanes = N - j;
+    Part s[M];
+    for (int m = 0; m < M; m++) s[m] = loadPart(out + m * ldo + j, lanes);
+    for (int r = 0; r < rows; r++) {
+      const Part y = loadPart(b + r * ldb + j, lanes);
 #pragma GCC unroll 8
-        for (int m = 0; m < M; m++) s[m] = s[m] + splat(a[r * lda + m]) * y;
-      }
-    } else {
-      for (int r = 0; r < rows; r++) {
-        const V y = loadn(b + r * ldb + j, tail);
-        for (int m = 0; m < M; m++) s[m] = s[m] + splat(a[r * lda + m]) * y;
-      }
+      for (int m = 0; m < M; m++) s[m] = s[m] + all(a[r * lda + m]) * y;
     }
-    for (int m = 0; m < M; m++) storen(out + m * ldo + j, s[m], tail);
+    for (int m = 0; m < M; m++) storePart(out + m * ldo + j, s[m], lanes);
   }
 }
 

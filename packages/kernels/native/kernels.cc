@@ -31,9 +31,9 @@ double fmaPeak(double seconds) {
   const int threads = threadCount();
   std::vector<double> rates(threads, 0.0);
   parallel(threads, [&](int task, int) {
-    V a[12];
-    for (int i = 0; i < 12; i++) a[i] = splat(1.0f + i);
-    V b = splat(0.999999f), c = splat(1e-6f);
+    Part a[12];
+    for (int i = 0; i < 12; i++) a[i] = all(1.0f + i);
+    Part b = all(0.999999f), c = all(1e-6f);
     asm volatile("" : "+m"(b), "+m"(c));
     const auto start = std::chrono::steady_clock::now();
     double elapsed = 0, operations = 0;
@@ -41,10 +41,10 @@ double fmaPeak(double seconds) {
       for (int r = 0; r < 20000; r++)
 #pragma GCC unroll 12
         for (int i = 0; i < 12; i++) a[i] = a[i] * b + c;
-      operations += 20000.0 * 12 * L * 2;
+      operations += 20000.0 * 12 * W * 2;
       elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     }
-    V sum = V{};
+    Part sum{};
     for (int i = 0; i < 12; i++) sum = sum + a[i];
     asm volatile("" : : "m"(sum));
     rates[task] = operations / elapsed / 1e9;
