@@ -28,7 +28,7 @@ const common = [
 const table = (name, isa, flags) => ({
   file: 'kernels.cc',
   object: `kernels-${isa}.o`,
-  flags: ['-ffp-contract=fast', ...flags, `-DTABLE=${name}`, `-DTABLE_NAME="${isa}"`],
+  flags: ['-ffp-contract=off', ...flags, `-DTABLE=${name}`, `-DTABLE_NAME="${isa}"`],
 });
 
 /** @returns {{ file: string, object: string, flags: string[] }[]} */

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <string>
 #ifdef __linux__
@@ -43,6 +44,17 @@ struct Args {
   void fail(const char* what) {
     if (good) napi_throw_type_error(env, nullptr, what);
     good = false;
+  }
+  // A size: positive.
+  int32_t extent(size_t i) {
+    const int32_t v = integer(i);
+    if (v < 1) fail("a size below 1");
+    return v;
+  }
+  int32_t kernel(size_t i, bool depthwise) {
+    const int32_t v = extent(i);
+    if (v % 2 == 0 || (depthwise && v > 7)) fail("this kernel size is not supported");
+    return v;
   }
   int32_t integer(size_t i) {
     int32_t v = 0;
@@ -107,10 +119,18 @@ napi_value guarded(napi_env env, napi_callback_info info) {
   return nothing(env);
 }
 
+// The thread pool and its buffers serve one call at a time, from whichever JavaScript thread.
+std::mutex poolUse;
+template <napi_value (*F)(Args&)>
+napi_value pooled(napi_env env, napi_callback_info info) {
+  const std::lock_guard<std::mutex> lock(poolUse);
+  return guarded<F>(env, info);
+}
+
 size_t cube(int k) { return size_t(k) * k * k; }
 
 Conv convOf(Args& a) {
-  return {a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), a.integer(5), a.integer(6)};
+  return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.extent(5), a.kernel(6, false)};
 }
 size_t voxels(int n, int d, int h, int w) { return size_t(n) * d * h * w; }
 
@@ -139,7 +159,9 @@ napi_value convBackwardFilter(Args& a) {
   return nothing(a.env);
 }
 
-Depth depthOf(Args& a) { return {a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), a.integer(5)}; }
+Depth depthOf(Args& a) {
+  return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.kernel(5, true)};
+}
 
 napi_value depthwiseForward(Args& a) {
   const Depth s = depthOf(a);
@@ -167,7 +189,7 @@ napi_value depthwiseBackwardFilter(Args& a) {
 }
 
 napi_value normStatistics(Args& a) {
-  const int rows = a.integer(0), c = a.integer(1);
+  const int rows = a.extent(0), c = a.extent(1);
   const float* x = a.floats(2, size_t(rows) * c);
   float *mean = a.floats(3, c), *variance = a.floats(4, c);
   if (a.good) K->normStatistics(rows, c, x, mean, variance);
@@ -177,7 +199,7 @@ Norm normOf(Args& a, size_t i, int c) {
   return {a.floats(i, c), a.floats(i + 1, c), a.floats(i + 2, c), a.floats(i + 3, c), float(a.number(i + 4))};
 }
 napi_value normForward(Args& a) {
-  const int rows = a.integer(0), c = a.integer(1), act = a.integer(8);
+  const int rows = a.extent(0), c = a.extent(1), act = a.integer(8);
   const size_t n = size_t(rows) * c;
   const float* x = a.floats(2, n);
   const Norm p = normOf(a, 3, c);
@@ -187,7 +209,7 @@ napi_value normForward(Args& a) {
   return nothing(a.env);
 }
 napi_value normBackward(Args& a) {
-  const int rows = a.integer(0), c = a.integer(1), act = a.integer(8);
+  const int rows = a.extent(0), c = a.extent(1), act = a.integer(8);
   const size_t n = size_t(rows) * c;
   const float* x = a.floats(2, n);
   const Norm p = normOf(a, 3, c);
@@ -198,7 +220,8 @@ napi_value normBackward(Args& a) {
 }
 
 napi_value pool(Args& a, bool forward) {
-  const Depth s{a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), 2};
+  const Depth s{a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), 2};
+  if (s.d % 2 || s.h % 2 || s.w % 2) a.fail("pooled sizes must be even");
   const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
   const float* from = a.floats(5, forward ? v : v / 8);
   float* to = a.floats(6, forward ? v / 8 : v);
@@ -209,8 +232,8 @@ napi_value poolForward(Args& a) { return pool(a, true); }
 napi_value poolBackward(Args& a) { return pool(a, false); }
 
 napi_value upsample(Args& a, bool forward) {
-  const Depth s{a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), 1};
-  const int factor = a.integer(5);
+  const Depth s{a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), 1};
+  const int factor = a.extent(5);
   const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
   const float* from = a.floats(6, forward ? v : v * cube(factor));
   float* to = a.floats(7, forward ? v * cube(factor) : v);
@@ -221,14 +244,14 @@ napi_value upsampleForward(Args& a) { return upsample(a, true); }
 napi_value upsampleBackward(Args& a) { return upsample(a, false); }
 
 napi_value softmax(Args& a) {
-  const int rows = a.integer(0), classes = a.integer(1);
+  const int rows = a.extent(0), classes = a.extent(1);
   const float* x = a.floats(2, size_t(rows) * classes);
   float* p = a.floats(3, size_t(rows) * classes);
   if (a.good) K->softmax(rows, classes, x, p);
   return nothing(a.env);
 }
 napi_value crossEntropy(Args& a) {
-  const int rows = a.integer(0), classes = a.integer(1);
+  const int rows = a.extent(0), classes = a.extent(1);
   const float* x = a.floats(2, size_t(rows) * classes);
   const auto* labels = static_cast<const int32_t*>(a.array(3, napi_int32_array, rows));
   float* dx = a.maybe(4, size_t(rows) * classes);
@@ -243,7 +266,7 @@ napi_value crossEntropy(Args& a) {
 }
 
 Irb irbOf(Args& a) {
-  return {a.integer(0), a.integer(1), a.integer(2), a.integer(3), a.integer(4), a.integer(5), a.integer(6)};
+  return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.extent(5), a.kernel(6, true)};
 }
 // epsilon, activation, then twelve arrays
 IrbWeights irbWeights(Args& a, size_t i, const Irb& s) {
@@ -316,6 +339,25 @@ napi_value fromBf16(Args& a) {
   if (a.good && from) exactWiden(into, from, count);
   return nothing(a.env);
 }
+napi_value scaleInto(Args& a) {
+  const size_t count = size_t(a.number(2));
+  float* into = a.floats(0, count);
+  const float factor = float(a.number(1));
+  if (a.good) exactScale(into, factor, count);
+  return nothing(a.env);
+}
+napi_value isAllFinite(Args& a) {
+  const size_t count = size_t(a.number(1));
+  const float* x = a.floats(0, count);
+  napi_value v;
+  napi_get_boolean(a.env, a.good && exactAllFinite(x, count), &v);
+  return v;
+}
+napi_value sumOfSquares(Args& a) {
+  const size_t count = size_t(a.number(1));
+  const float* x = a.floats(0, count);
+  return numberOf(a.env, a.good ? exactSumOfSquares(x, count) : 0.0);
+}
 napi_value adamStep(Args& a) {
   const size_t from = size_t(a.number(4)), to = size_t(a.number(5));
   float *weights = a.floats(0, to), *m = a.floats(2, to), *v = a.floats(3, to);
@@ -352,7 +394,8 @@ napi_value init(napi_env env, napi_value exports) {
     napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);
     napi_set_named_property(env, exports, name, value);
   };
-#define ADD(name) add(#name, guarded<name>)
+#define ADD(name) add(#name, pooled<name>)
+#define ADD_FREE(name) add(#name, guarded<name>)
   ADD(convForward);
   ADD(convBackwardInput);
   ADD(convBackwardFilter);
@@ -371,13 +414,16 @@ napi_value init(napi_env env, napi_value exports) {
   ADD(irbForward);
   ADD(irbInfer);
   ADD(irbBackward);
-  ADD(addInto);
-  ADD(roundToBf16);
-  ADD(fromBf16);
+  ADD_FREE(addInto);
+  ADD_FREE(roundToBf16);
+  ADD_FREE(fromBf16);
+  ADD_FREE(scaleInto);
+  ADD_FREE(isAllFinite);
+  ADD_FREE(sumOfSquares);
   ADD(adamStep);
   ADD(fmaPeak);
-  ADD(dieWithParent);
-  add("setThreads", guarded<setThreadsOf>);
+  ADD_FREE(dieWithParent);
+  add("setThreads", pooled<setThreadsOf>);
   napi_value isa;
   napi_create_string_utf8(env, K->name, NAPI_AUTO_LENGTH, &isa);
   napi_set_named_property(env, exports, "instructionSet", isa);

@@ -80,9 +80,9 @@ static void denseRun(Conv s, const float* x, const float* packed, const float* b
                 const float* p = row + kw * s.ci + i;
                 if (width == T) {
 #pragma GCC unroll 8
-                  for (int j = 0; j < T; j++) acc[j] = acc[j] + all(p[j * s.ci]) * w;
+                  for (int j = 0; j < T; j++) acc[j] = fma(all(p[j * s.ci]), w, acc[j]);
                 } else {
-                  for (int j = 0; j < width; j++) acc[j] = acc[j] + all(p[j * s.ci]) * w;
+                  for (int j = 0; j < width; j++) acc[j] = fma(all(p[j * s.ci]), w, acc[j]);
                 }
               }
           }
@@ -134,7 +134,7 @@ static inline void filterColumns(const Conv& s, const float* row, const float* d
   for (int w = 0; w < s.w; w++, row += s.ci, dy += s.co) {
     const Part g = loadPart(dy, lanes);
 #pragma GCC unroll 8
-    for (int a = 0; a < M; a++) acc[a] = acc[a] + all(row[a]) * g;
+    for (int a = 0; a < M; a++) acc[a] = fma(all(row[a]), g, acc[a]);
   }
   for (int a = 0; a < M; a++) storePart(into + size_t(a) * cop, acc[a], W);
 }

@@ -107,7 +107,7 @@ static inline void depthwiseTile(const float* const* planes, size_t rowStride, c
 #pragma GCC unroll 8
           for (int kw = 0; kw < K; kw++) {
             const int o = j - kw;
-            if (o >= 0 && o < TW) acc[t][o] = acc[t][o] + x * w[t][kw];
+            if (o >= 0 && o < TW) acc[t][o] = fma(x, w[t][kw], acc[t][o]);
           }
         }
       }
@@ -190,7 +190,7 @@ static inline void filterPlane(const float* x, size_t rowStride, const float* dy
       for (int a = 0; a < R; a++)
 #pragma GCC unroll 8
         for (int kw = 0; kw < K; kw++)
-          acc[a][kw] = acc[a][kw] + g * loadPart(x + a * rowStride + size_t(column + kw) * L);
+          acc[a][kw] = fma(g, loadPart(x + a * rowStride + size_t(column + kw) * L), acc[a][kw]);
     }
   }
   for (int a = 0; a < R; a++)

@@ -26,6 +26,32 @@ void exactWiden(float* into, const uint16_t* from, size_t count) {
   }
 }
 
+void exactScale(float* into, float factor, size_t count) {
+  for (size_t i = 0; i < count; i++) into[i] *= factor;
+}
+
+bool exactAllFinite(const float* x, size_t count) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    bad |= (bits & 0x7f800000u) == 0x7f800000u;
+  }
+  return bad == 0;
+}
+
+// Element i belongs to sum i % 8; the eight are added in order.
+double exactSumOfSquares(const float* x, size_t count) {
+  double sums[8] = {0};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int l = 0; l < 8; l++) sums[l] += double(x[i + l]) * x[i + l];
+  for (int l = 0; i < count; i++, l++) sums[l] += double(x[i]) * x[i];
+  double total = 0;
+  for (double sum : sums) total += sum;
+  return total;
+}
+
 void exactAdam(float* weights, const float* gradient, float* m, float* v, size_t from, size_t to, const Adam& a) {
   for (size_t i = from; i < to; i++) {
     const float g = gradient[i] + a.weightDecay * weights[i];

@@ -42,8 +42,8 @@ static inline void gemmTile(int K, int N, const float* a, size_t lda, const floa
 #pragma GCC unroll 8
       for (int r = 0; r < R; r++) {
         const Part x = all(a[r * lda + k]);
-        s0[r] = s0[r] + x * w0;
-        s1[r] = s1[r] + x * w1;
+        s0[r] = fma(x, w0, s0[r]);
+        s1[r] = fma(x, w1, s1[r]);
       }
     }
     for (int r = 0; r < R; r++) {
@@ -58,7 +58,7 @@ static inline void gemmTile(int K, int N, const float* a, size_t lda, const floa
     for (int k = 0; k < K; k++) {
       const Part w = loadPart(b + size_t(k) * np + j);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; r++) s[r] = s[r] + all(a[r * lda + k]) * w;
+      for (int r = 0; r < R; r++) s[r] = fma(all(a[r * lda + k]), w, s[r]);
     }
     for (int r = 0; r < R; r++) storePart(c + r * ldc + j, s[r], N - j);
   }
@@ -82,7 +82,7 @@ static inline void gemmAtbTile(int rows, int N, const float* a, size_t lda, cons
     for (int r = 0; r < rows; r++) {
       const Part y = loadPart(b + r * ldb + j, lanes);
 #pragma GCC unroll 8
-      for (int m = 0; m < M; m++) s[m] = s[m] + all(a[r * lda + m]) * y;
+      for (int m = 0; m < M; m++) s[m] = fma(all(a[r * lda + m]), y, s[m]);
     }
     for (int m = 0; m < M; m++) storePart(out + m * ldo + j, s[m], lanes);
   }

@@ -111,10 +111,10 @@ struct FromExpansion {
       V s0 = bias, s1 = bias, s2 = bias, s3 = bias;
       for (int k = 0; k < e.c; k++) {
         const V v = load(wt + size_t(k) * e.ep);
-        s0 = s0 + splat(p[k]) * v;
-        s1 = s1 + splat(p[e.c + k]) * v;
-        s2 = s2 + splat(p[2 * e.c + k]) * v;
-        s3 = s3 + splat(p[3 * e.c + k]) * v;
+        s0 = fma(splat(p[k]), v, s0);
+        s1 = fma(splat(p[e.c + k]), v, s1);
+        s2 = fma(splat(p[2 * e.c + k]), v, s2);
+        s3 = fma(splat(p[3 * e.c + k]), v, s3);
       }
       store(out, activate(s0, act));
       store(out + L, activate(s1, act));
@@ -123,7 +123,7 @@ struct FromExpansion {
     }
     for (; i < c1; i++, p += e.c, out += L) {
       V sum = bias;
-      for (int k = 0; k < e.c; k++) sum = sum + splat(p[k]) * load(wt + size_t(k) * e.ep);
+      for (int k = 0; k < e.c; k++) sum = fma(splat(p[k]), load(wt + size_t(k) * e.ep), sum);
       store(out, activate(sum, act));
     }
   }
@@ -146,7 +146,7 @@ static inline void activateRow(const float* z, const float* scale, const float* 
                                float* derivative) {
   for (int j = 0; j < e; j += L) {
     const int n = std::min(L, e - j);
-    const V u = loadn(z + j, n) * loadn(scale + j, n) + loadn(offset + j, n);
+    const V u = fma(loadn(z + j, n), loadn(scale + j, n), loadn(offset + j, n));
     storen(value + j, activate(u, act), n);
     if (derivative) storen(derivative + j, slope(u, act), n);
   }
@@ -203,12 +203,13 @@ struct FromHiddenGradient {
   void operator()(int volume, int plane, int y, int c0, int c1, int block, float* out) const {
     const int lanes = std::min(L, e - block * L);
     const size_t at = (((size_t(volume) * d + plane) * h + y) * w + c0) * e + block * L;
-    const V k = load(scale + block * L), b = load(constant + block * L), f = load(factor + block * L);
+    const V k = load(scale + block * L), f = load(factor + block * L);
+    const V minusB = splat(0.0f) - load(constant + block * L);
     const float *pg = g + at, *pz = z + at;
     if (lanes == L) {
-      for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) store(out, load(pg) * k - b - load(pz) * f);
+      for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) store(out, fma(load(pg), k, minusB) - load(pz) * f);
     } else {
-      for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) store(out, loadn(pg, lanes) * k - b - loadn(pz, lanes) * f);
+      for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) store(out, fma(loadn(pg, lanes), k, minusB) - loadn(pz, lanes) * f);
     }
   }
 };

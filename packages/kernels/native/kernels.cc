@@ -9,8 +9,10 @@
 #include <numeric>
 #include <type_traits>
 #include <vector>
-#ifdef __AVX2__
+#if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "pool.h"
@@ -40,7 +42,7 @@ double fmaPeak(double seconds) {
     while (elapsed < seconds) {
       for (int r = 0; r < 20000; r++)
 #pragma GCC unroll 12
-        for (int i = 0; i < 12; i++) a[i] = a[i] * b + c;
+        for (int i = 0; i < 12; i++) a[i] = fma(a[i], b, c);
       operations += 20000.0 * 12 * W * 2;
       elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     }

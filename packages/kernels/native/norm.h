@@ -110,7 +110,7 @@ static void normForward(int rows, int c, const float* x, Norm p, int act, const 
   parallel(int((count + part - 1) / part), [&](int task, int) {
     const size_t from = size_t(task) * part;
     sweep(from, std::min(count, from + part), period(c), [&](int slot, size_t i, int n) {
-      V v = activate(loadn(x + i, n) * load(&scale[size_t(slot) * L]) + load(&offset[size_t(slot) * L]), act);
+      V v = activate(fma(loadn(x + i, n), load(&scale[size_t(slot) * L]), load(&offset[size_t(slot) * L])), act);
       if (residual) v = v + loadn(residual + i, n);
       storen(y + i, v, n);
     });
@@ -128,7 +128,7 @@ static void normBackward(int rows, int c, const float* x, Norm p, int act, const
   const auto inner = [&](int slot, size_t i, int n) {
     const V g = loadn(dy + i, n);
     if (act == NONE) return g;
-    return g * slope(loadn(x + i, n) * load(&scale[size_t(slot) * L]) + load(&offset[size_t(slot) * L]), act);
+    return g * slope(fma(loadn(x + i, n), load(&scale[size_t(slot) * L]), load(&offset[size_t(slot) * L])), act);
   };
   channelSums<2>(count, c, sums.data(), [&](int slot, size_t i, int n, V* v) {
     v[0] = inner(slot, i, n);

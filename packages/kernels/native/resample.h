@@ -8,7 +8,7 @@ static inline void blend(const float* const* rows, const float* weights, int par
   for (; i < count; i += L) {
     const int n = int(std::min<size_t>(L, count - i));
     V sum = loadn(rows[0] + i, n) * splat(weights[0]);
-    for (int p = 1; p < parts; p++) sum = sum + loadn(rows[p] + i, n) * splat(weights[p]);
+    for (int p = 1; p < parts; p++) sum = fma(loadn(rows[p] + i, n), splat(weights[p]), sum);
     storen(out + i, sum, n);
   }
 }
@@ -79,7 +79,7 @@ static void upsampleForward(Depth s, int factor, const float* x, float* y) {
       const V wb = splat(xs[i].weight), wa = splat(1 - xs[i].weight);
       for (int j = 0; j < s.c; j += L) {
         const int n = std::min(L, s.c - j);
-        storen(out + size_t(i) * s.c + j, loadn(a + j, n) * wa + loadn(b + j, n) * wb, n);
+        storen(out + size_t(i) * s.c + j, fma(loadn(b + j, n), wb, loadn(a + j, n) * wa), n);
       }
     }
   });
@@ -106,7 +106,7 @@ static void upsampleBackward(Depth s, int factor, const float* dy, float* dx) {
         const float* g = dy + ((size_t(volume) * od + oz) * oh + oy) * wide;
         for (size_t i = 0; i < wide; i += L) {
           const int n = int(std::min<size_t>(L, wide - i));
-          storen(sums + i, loadn(sums + i, n) + loadn(g + i, n) * splat(weight), n);
+          storen(sums + i, fma(loadn(g + i, n), splat(weight), loadn(sums + i, n)), n);
         }
       }
     float* out = dx + size_t(task) * line;

@@ -50,4 +50,7 @@ struct Adam {
 void exactAdd(float* into, const float* from, size_t count);
 void exactRound(uint16_t* into, const float* from, size_t count);
 void exactWiden(float* into, const uint16_t* from, size_t count);
+void exactScale(float* into, float factor, size_t count);
+bool exactAllFinite(const float* x, size_t count);
+double exactSumOfSquares(const float* x, size_t count);
 void exactAdam(float* weights, const float* gradient, float* m, float* v, size_t from, size_t to, const Adam& a);

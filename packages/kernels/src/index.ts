@@ -16,4 +16,4 @@ export type {
   VolumeShape,
 } from './kernel-set.js';
 export { referenceKernels } from './reference/index.js';
-export { loadKernels, dieWithParent, addonPath, type NativeKernels } from './native.js';
+export { loadKernels, dieWithParent, measureFmaPeak, addonPath, type NativeKernels } from './native.js';

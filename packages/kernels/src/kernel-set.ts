@@ -202,6 +202,10 @@ export interface KernelSet {
   /** To bfloat16, nearest even; NaN stays NaN. */
   roundToBf16(into: Uint16Array, from: Float32Array): void;
   fromBf16(into: Float32Array, from: Uint16Array): void;
+  scaleInto(into: Float32Array, factor: number): void;
+  isAllFinite(values: Float32Array): boolean;
+  /** In float64 and a fixed order: element i belongs to sum i mod 8, the eight are added in order. */
+  sumOfSquares(values: Float32Array): number;
   /** PyTorch's Adam with coupled weight decay; each operation rounded to float32 in a fixed order. */
   adamStep(update: AdamUpdate): void;
 }

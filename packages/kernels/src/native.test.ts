@@ -156,6 +156,31 @@ describe('native kernels against the plain loops', function () {
     }, /shorter/);
   });
 
+  it('refuses sizes that no kernel is made for', () => {
+    const one = new Float32Array(729);
+    const s = { n: 1, d: 1, h: 1, w: 1, c: 1, k: 9 };
+    const run = (wrong: Partial<typeof s>) => () => {
+      native.depthwise3dForward({ ...s, ...wrong }, one, one, null, one);
+    };
+    assert.throws(run({}), /kernel size/);
+    assert.throws(run({ k: 4 }), /kernel size/);
+    assert.throws(run({ k: 3, h: 0 }), /below 1/);
+    assert.throws(() => {
+      native.averagePoolForward({ ...s, d: 3, h: 2, w: 2 }, one, one);
+    }, /even/);
+  });
+
+  it('finds what is not finite', () => {
+    for (const kernels of [native, reference]) {
+      assert.equal(kernels.isAllFinite(numbers(1_003, 1)), true);
+      for (const value of [NaN, Infinity, -Infinity]) {
+        const values = numbers(1_003, 1);
+        values[1_002] = value;
+        assert.equal(kernels.isAllFinite(values), false);
+      }
+    }
+  });
+
   const blocks: [IrbShape, Activation, boolean][] = [
     [{ n: 1, d: 2, h: 6, w: 9, c: 3, expanded: 6, k: 3 }, 'elu', true],
     [{ n: 2, d: 3, h: 5, w: 8, c: 8, expanded: 32, k: 5 }, 'elu', false],
@@ -215,8 +240,11 @@ describe('native kernels against the plain loops', function () {
         weightDecay: 1e-5,
         step: 7,
       };
+      const scaled = numbers(length, 7);
+      kernels.scaleInto(scaled, 1 / 3);
+      const square = Float64Array.of(kernels.sumOfSquares(scaled));
       kernels.adamStep({ weights, gradient, m, v, from: 5, to: length - 3, ...rates });
-      return [sum, rounded, widened, weights, m, v].map((array) => Buffer.from(array.buffer));
+      return [sum, rounded, widened, scaled, square, weights, m, v].map((array) => Buffer.from(array.buffer));
     };
     const [ours, theirs] = [run(native), run(reference)];
     ours.forEach((bytes, i) => {

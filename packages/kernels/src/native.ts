@@ -37,6 +37,13 @@ function loadAddon(): Addon {
   return createRequire(import.meta.url)(addonPath) as Addon;
 }
 
+/** GFLOP/s of fused multiply-adds on so many threads; 0 without the addon. Leaves that many threads set. */
+export function measureFmaPeak(threads: number): number {
+  const kernels = loadKernels();
+  kernels?.setThreads(threads);
+  return kernels?.fmaPeak(0.2) ?? 0;
+}
+
 /** Ends this process when its parent ends, kill -9 included; does nothing without the addon. */
 export function dieWithParent(): void {
   if (existsSync(addonPath)) loadAddon()['dieWithParent']?.();
@@ -111,6 +118,9 @@ function bind(addon: Addon): NativeKernels {
     addInto: (into, from) => void call('addInto', into, from, into.length),
     roundToBf16: (into, from) => void call('roundToBf16', into, from, from.length),
     fromBf16: (into, from) => void call('fromBf16', into, from, into.length),
+    scaleInto: (into, factor) => void call('scaleInto', into, factor, into.length),
+    isAllFinite: (values) => call('isAllFinite', values, values.length) === true,
+    sumOfSquares: (values) => Number(call('sumOfSquares', values, values.length)),
     adamStep(u) {
       const c = adamConstants(u);
       call(

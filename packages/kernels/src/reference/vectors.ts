@@ -3,7 +3,10 @@ import type { AdamUpdate, KernelSet } from '../kernel-set.js';
 const { fround } = Math;
 const at = (array: Float32Array, i: number): number => array[i] ?? Number.NaN;
 
-export const vectors: Pick<KernelSet, 'addInto' | 'roundToBf16' | 'fromBf16' | 'adamStep'> = {
+type VectorKernel =
+  'addInto' | 'roundToBf16' | 'fromBf16' | 'adamStep' | 'scaleInto' | 'isAllFinite' | 'sumOfSquares';
+
+export const vectors: Pick<KernelSet, VectorKernel> = {
   addInto(into, from) {
     for (let i = 0; i < into.length; i++) into[i] = at(into, i) + at(from, i);
   },
@@ -18,6 +21,16 @@ export const vectors: Pick<KernelSet, 'addInto' | 'roundToBf16' | 'fromBf16' | '
   fromBf16(into, from) {
     const bits = new Uint32Array(into.buffer, into.byteOffset, into.length);
     for (let i = 0; i < into.length; i++) bits[i] = (from[i] ?? 0) << 16;
+  },
+  scaleInto(into, factor) {
+    const rounded = fround(factor);
+    for (let i = 0; i < into.length; i++) into[i] = at(into, i) * rounded;
+  },
+  isAllFinite: (values) => values.every(Number.isFinite),
+  sumOfSquares(values) {
+    const sums = new Float64Array(8);
+    for (let i = 0; i < values.length; i++) sums[i % 8] = (sums[i % 8] ?? 0) + at(values, i) ** 2;
+    return sums.reduce((total, sum) => total + sum, 0);
   },
   adamStep(u: AdamUpdate) {
     const c = adamConstants(u);

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { addonPath } from './native.js';
+
+const script = fileURLToPath(new URL('instruction-sets.fixture.js', import.meta.url));
+
+/** What a process forced to one instruction set finds: its name, the error and hash of each result. */
+function runForced(instructionSet: string) {
+  const env = { ...process.env, LVNET_ISA: instructionSet };
+  const { stdout, stderr, status } = spawnSync(process.execPath, [script], { env, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  return JSON.parse(stdout) as { instructionSet: string; errors: Record<string, number>; hash: string };
+}
+
+describe('each instruction set in a process of its own', function () {
+  this.timeout(60_000);
+  before(function () {
+    if (existsSync(addonPath)) return;
+    if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
+    process.stderr.write('      skipped: the addon is not built\n');
+    this.skip();
+  });
+
+  for (const instructionSet of ['avx512', 'avx2', 'baseline']) {
+    it(`${instructionSet}, or the best below it, agrees with the plain loops`, () => {
+      const found = runForced(instructionSet);
+      for (const [name, error] of Object.entries(found.errors))
+        assert.ok(error <= 3e-5, `${name} on ${found.instructionSet}: ${String(error)}`);
+    });
+  }
+
+  it('AVX-512 and AVX2 give the same bytes', () => {
+    assert.equal(runForced('avx512').hash, runForced('avx2').hash);
+  });
+
+  it('takes the baseline when told to', () => {
+    assert.equal(runForced('baseline').instructionSet, 'baseline');
+  });
+});
