@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { fork, type ChildProcess } from 'node:child_process';
+import { mkdtemp, mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { sleep } from '@lvnet/core';
+import { connectRedis, startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
+import type { ExchangeFact } from './messages.js';
+
+interface Step {
+  step: number;
+  sha: string;
+  computed: number[];
+  members: number;
+}
+
+interface MemberProcess {
+  child: ChildProcess;
+  steps: Step[];
+  facts: ExchangeFact[];
+  failures: string[];
+  end: Promise<string>;
+}
+
+interface Case {
+  shards: number;
+  length?: number;
+  steps?: number;
+  wire?: 'float32' | 'bf16';
+  wanted: number;
+  stepMs?: number;
+}
+
+const fixture = fileURLToPath(new URL('./member.fixture.js', import.meta.url));
+
+describe('exchange with real processes', function () {
+  this.timeout(60_000);
+  let folder = '';
+  let redis: PrivateRedis;
+  let cases = 0;
+  const running = new Set<ChildProcess>();
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'lvnet-x-'));
+    redis = await startPrivateRedis({ dir: join(folder, 'r') });
+  });
+  after(async () => {
+    await redis.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  afterEach(async () => {
+    for (const child of running) child.kill('SIGKILL');
+    running.clear();
+    const client = await connectRedis(redis.url, { role: 'command', name: 'test' });
+    await client.flushall();
+    client.disconnect();
+  });
+
+  async function newFolder(): Promise<string> {
+    const path = join(folder, String(cases++));
+    await mkdir(path);
+    return path;
+  }
+
+  function start(worker: string, where: string, o: Case): MemberProcess {
+    const settings = {
+      length: 1_003,
+      steps: 30,
+      wire: 'float32',
+      stepMs: 0,
+      ...o,
+      url: redis.socketUrl,
+      worker,
+      folder: where,
+    };
+    const child = fork(fixture, [JSON.stringify(settings)], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    running.add(child);
+    const member: Omit<MemberProcess, 'end'> = { child, steps: [], facts: [], failures: [] };
+    const end = new Promise<string>((resolve, reject) => {
+      child.on('message', (message) => {
+        const said = message as { kind: string; sha?: string; fact?: ExchangeFact; code?: string };
+        if (said.kind === 'step') member.steps.push(message as Step);
+        if (said.kind === 'fact' && said.fact !== undefined) member.facts.push(said.fact);
+        if (said.kind === 'failure') member.failures.push(said.code ?? '');
+        if (said.kind === 'end') resolve(said.sha ?? '');
+      });
+      child.on('exit', (code, signal) => {
+        reject(new Error(`member ended: ${String(code)} ${String(signal)}`));
+      });
+    });
+    end.catch(() => undefined);
+    return { ...member, end };
+  }
+
+  const expected = new Map<string, string>();
+  async function alone(o: Case): Promise<string> {
+    const { wanted: _wanted, stepMs: _stepMs, ...content } = o;
+    const name = JSON.stringify(content);
+    const known = expected.get(name);
+    if (known !== undefined) return known;
+    const sha = await start('alone', await newFolder(), { ...o, wanted: 1, stepMs: 0 }).end;
+    expected.set(name, sha);
+    return sha;
+  }
+
+  async function reaches(member: MemberProcess, step: number): Promise<void> {
+    const endMs = performance.now() + 30_000;
+    while ((member.steps.at(-1)?.step ?? 0) < step) {
+      assert.ok(performance.now() < endMs, `step ${String(step)} was not reached`);
+      await sleep(10);
+    }
+  }
+
+  const lost = (member: MemberProcess) =>
+    member.facts.filter((fact) => fact.kind === 'view' && fact.reason === 'lost').length;
+
+  for (const shards of [1, 4, 5, 8]) {
+    it(`gives the same bytes for 1 to 4 members, ${String(shards)} shards`, async () => {
+      const reference = await alone({ shards, wanted: 1 });
+      for (const count of [2, 3, 4].filter((members) => members <= shards)) {
+        const where = await newFolder();
+        const members = Array.from({ length: count }, (_, i) =>
+          start(`m${String(i)}`, where, { shards, wanted: count }),
+        );
+        for (const member of members) assert.equal(await member.end, reference);
+        assert.equal(members[0]?.steps[0]?.members, count, 'all took part from the first step');
+        const computed = members.flatMap((member) => member.steps.flatMap((step) => step.computed));
+        assert.equal(computed.length, shards * 30, 'no shard was computed twice');
+      }
+    });
+  }
+
+  it('gives the same bytes for any number of members over the bf16 wire', async () => {
+    const reference = await alone({ shards: 4, wanted: 1, wire: 'bf16' });
+    assert.notEqual(reference, await alone({ shards: 4, wanted: 1 }), 'bf16 does round');
+    const where = await newFolder();
+    const members = ['a', 'b', 'c'].map((name) => start(name, where, { shards: 4, wanted: 3, wire: 'bf16' }));
+    for (const member of members) assert.equal(await member.end, reference);
+  });
+
+  it('leaves nothing on the server after a finished run', async () => {
+    const where = await newFolder();
+    const members = ['a', 'b'].map((name) => start(name, where, { shards: 2, wanted: 2 }));
+    await Promise.all(members.map((member) => member.end));
+    const client = await connectRedis(redis.url, { role: 'command', name: 'test' });
+    assert.deepEqual(await client.keys('*'), []);
+    client.disconnect();
+  });
+
+  it('goes on in the same step when a member is killed, without losing any', async () => {
+    const o = { shards: 4, wanted: 3, stepMs: 8 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const [first, second, victim] = ['a', 'b', 'c'].map((name) => start(name, where, o)) as [
+      MemberProcess,
+      MemberProcess,
+      MemberProcess,
+    ];
+    await reaches(first, 10);
+    victim.child.kill('SIGKILL');
+    assert.equal(await first.end, reference);
+    assert.equal(await second.end, reference);
+    assert.equal(lost(first) + lost(second), 1, 'the loss was seen once');
+    assert.deepEqual([first.failures, second.failures], [[], []]);
+    assert.deepEqual(
+      first.steps.map((step) => step.step),
+      Array.from({ length: 30 }, (_, i) => i + 1),
+    );
+  });
+
+  it('survives the death of the first member, who writes checkpoints', async () => {
+    const o = { shards: 4, wanted: 2, stepMs: 8 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+    await reaches(members[1], 10);
+    members[0].child.kill('SIGKILL');
+    assert.equal(await members[1].end, reference);
+    assert.equal(members[1].steps.at(-1)?.members, 1);
+  });
+
+  it('lets a newcomer in with the state of a peer', async () => {
+    const o = { shards: 4, wanted: 2, stepMs: 10 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const first = start('a', where, o);
+    await reaches(first, 5);
+    const second = start('b', where, o);
+    assert.equal(await first.end, reference);
+    assert.equal(await second.end, reference);
+    assert.ok((second.steps[0]?.step ?? 0) > 1, 'it did not begin at the beginning');
+    assert.ok(first.steps.some((step) => step.members === 2));
+  });
+
+  it('starts a new life from the checkpoint when all are killed', async () => {
+    const o = { shards: 4, wanted: 2, stepMs: 8 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+    await reaches(members[0], 13);
+    for (const member of members) member.child.kill('SIGKILL');
+    const next = ['c', 'd'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+    assert.equal(await next[0].end, reference);
+    assert.equal(await next[1].end, reference);
+    assert.equal(next[0].steps[0]?.step, 11, 'from the checkpoint of step 10');
+  });
+
+  it('evicts a sleeper, who takes a new seat when it wakes', async () => {
+    const o = { shards: 4, wanted: 2, stepMs: 20, steps: 250 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+    await reaches(members[1], 5);
+    members[0].child.kill('SIGSTOP');
+    const before = members[1].steps.length;
+    await reaches(members[1], before + 10);
+    assert.equal(lost(members[1]), 1, 'its lease ran out');
+    members[0].child.kill('SIGCONT');
+    assert.equal(await members[1].end, reference);
+    assert.equal(await members[0].end, reference);
+    assert.deepEqual(members[0].failures, ['MEMBER_EVICTED']);
+  });
+});
