@@ -195,9 +195,11 @@ static void irbInfer(Irb s, const float* x, IrbWeights p, float epsilon, int act
   normForward(rows, s.c, projected, norm3(p, t, epsilon), NONE, x, y);
 }
 
-// dz made from g (the gradient after the second activation's slope) and z: dz = scale g - constant - factor (z - mean).
+// dz made from g (the gradient after the second activation's slope) and z: dz = scale g - constant - factor
+// (z - mean). Left in g's place, where each element is asked for once.
 struct FromHiddenGradient {
-  const float *g, *z;
+  float* g;
+  const float* z;
   const float *scale, *constant, *factor;  // padded to up(e); constant already holds - factor * mean
   int d, h, w, e;
   void operator()(int volume, int plane, int y, int c0, int c1, int block, float* out) const {
@@ -205,11 +207,12 @@ struct FromHiddenGradient {
     const size_t at = (((size_t(volume) * d + plane) * h + y) * w + c0) * e + block * L;
     const V k = load(scale + block * L), f = load(factor + block * L);
     const V minusB = splat(0.0f) - load(constant + block * L);
-    const float *pg = g + at, *pz = z + at;
-    if (lanes == L) {
-      for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) store(out, fma(load(pg), k, minusB) - load(pz) * f);
-    } else {
-      for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) store(out, fma(loadn(pg, lanes), k, minusB) - loadn(pz, lanes) * f);
+    float* pg = g + at;
+    const float* pz = z + at;
+    for (int i = c0; i < c1; i++, pg += e, pz += e, out += L) {
+      const V value = fma(loadn(pg, lanes), k, minusB) - loadn(pz, lanes) * f;
+      store(out, value);
+      storen(pg, value, lanes);
     }
   }
 };
@@ -387,7 +390,7 @@ static void irbBackward(Irb s, const float* x, IrbWeights p, float epsilon, int 
     depthwiseFilterRun<K>(hidden(s), FromExpansion{x, e, s.d, s.h, s.w, act}, dz, grad.depthwise);
     float* packed = sharedScratch(1, size_t(ep) * K * K * K);
     packDepthwise(p.depthwise, s.e, K * K * K, true, packed);
-    depthwiseRun<K>(hidden(s), packed, nullptr, dh, dz);
+    depthwiseRun<K>(hidden(s), packed, nullptr, dh, FromMemory{g, s.d, s.h, s.w, s.e});
   });
 
   const Moments m = momentsOf(rows, s.c, x);
