@@ -12,7 +12,7 @@ export function caseTable({ cases, metrics, worst }: SplitSummary): Markup {
         <tr>
           <th>case</th>
           ${caseMetricNames.map((name) => html`<th title="${look[name].title}">${look[name].head}</th>`)}
-          <th title="volume of the true liver">ml</th>
+          <th title="volume of the predicted liver">ml</th>
         </tr>
       </thead>
       <tbody>

@@ -1,6 +1,6 @@
 import { init, type EChartsOption } from 'echarts';
 import sharp from 'sharp';
-import { trusted, type Markup } from './html.js';
+import { html, trusted, type Markup } from './html.js';
 
 /** A drawn chart. Its ink (text, axes) is a placeholder that page and picture replace. */
 export interface Chart {
@@ -28,8 +28,10 @@ export function drawChart(name: string, option: EChartsOption, widthPx = 920, he
   try {
     chart.setOption({ animation: false, textStyle: { fontFamily: fonts, color: ink }, ...option });
     const drawn = chart.renderToSVGString({ useViewBox: true });
-    // Ids must differ between the charts of a page and not between two drawings of the same chart.
-    return { name, svg: drawn.replaceAll(/\bzr\d+-/g, `${name}-`) };
+    // Hover styles have no use here. Ids must differ between the charts of a page, not between drawings.
+    const plain = drawn.replace(/<style[^]*<\/style>/, '').replaceAll(/ class="zr\d+-cls-\d+"/g, '');
+    const svg = plain.replaceAll(/\bzr\d+-/g, `${name}-`);
+    return { name, svg };
   } finally {
     chart.dispose();
   }
@@ -38,7 +40,8 @@ export function drawChart(name: string, option: EChartsOption, widthPx = 920, he
 /** Inline SVG in the colour of the text around it. */
 export function chartOnPage({ svg }: Chart, label: string): Markup {
   const body = svg.replaceAll(ink, 'currentColor').replaceAll(/ ecmeta_[a-z_]+="[^"]*"/g, '');
-  return trusted(body.replace('<svg ', `<svg class="chart" role="img" aria-label="${label}" `));
+  const labelled = body.replace('<svg ', `<svg class="chart" role="img" aria-label="${label}" `);
+  return html`<div class="scroll">${trusted(labelled)}</div>`;
 }
 
 /** PNG on white, twice the chart's size. */

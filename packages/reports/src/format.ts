@@ -6,13 +6,13 @@ export const fixed = (value: number | null | undefined, digits: number): string 
 export const significant = (value: number | undefined): string =>
   value === undefined || !Number.isFinite(value) ? '–' : String(Number(value.toPrecision(4)));
 
-/** `1 h 02 min`, `3 min 05 s`, `12 s`. */
+/** `2:05 h`, `3:05 min`, `12 s`. */
 export function duration(ms: number): string {
   const seconds = Math.round(ms / 1000);
-  const two = (value: number) => String(value).padStart(2, '0');
+  const parts = (value: number, unit: string) =>
+    `${String(Math.floor(value / 60))}:${String(value % 60).padStart(2, '0')} ${unit}`;
   if (seconds < 60) return `${String(seconds)} s`;
-  if (seconds < 3600) return `${String(Math.floor(seconds / 60))} min ${two(seconds % 60)} s`;
-  return `${String(Math.floor(seconds / 3600))} h ${two(Math.floor((seconds % 3600) / 60))} min`;
+  return seconds < 3600 ? parts(seconds, 'min') : parts(Math.round(seconds / 60), 'h');
 }
 
 /** A name that is safe as part of a file name and of a store key. */

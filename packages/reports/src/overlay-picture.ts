@@ -28,6 +28,7 @@ export async function overlayPicture(overlay: RunOverlay): Promise<Uint8Array> {
   return sharp(data, { raw })
     .extend({ bottom: stripPx, background: '#14181f' })
     .composite([{ input: Buffer.from(strip(overlay, width)), top: height, left: 0 }])
+    .removeAlpha()
     .png({ compressionLevel: 9 })
     .toBuffer();
 }

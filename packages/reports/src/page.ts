@@ -88,11 +88,11 @@ code { overflow-wrap: anywhere; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.2rem; overflow-x: auto; margin: 0; line-height: 1.5; }
 .note-box { background: var(--warn); color: var(--warn-ink); border-radius: .6rem; padding: .7rem 1.1rem; margin-top: 1.2rem; }
 .note-box p { margin: .1rem 0; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.8rem 0 0; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.8rem, 1fr)); gap: .8rem; margin: 1.8rem 0 0; }
 .figures div { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .8rem 1rem; }
-.figures dt { font-size: .8rem; color: var(--quiet); } .figures dd { margin: 0; font-size: 1.5rem; font-weight: 600; line-height: 1.3; }
+.figures dt { font-size: .8rem; color: var(--quiet); } .figures dd { margin: 0; font-size: 1.35rem; font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
 .figures dd.note { font-size: .8rem; font-weight: 400; color: var(--quiet); }
-.chart { width: 100%; height: auto; display: block; }
+.chart { width: 100%; min-width: 36rem; height: auto; display: block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 th, td { text-align: right; padding: .38rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -108,6 +108,6 @@ tr.marked td { background: var(--mark); }
 .track { background: var(--line); border-radius: .3rem; height: .8rem; } .bar { display: block; height: 100%; border-radius: .3rem; background: #7b8798; min-width: 2px; }
 .bar.strong { background: var(--accent); } .value { text-align: right; font-weight: 600; }
 details { margin-top: .8rem; } summary { cursor: pointer; color: var(--quiet); }
-@media (max-width: 36rem) { .bars { grid-template-columns: 1fr max-content; } .bars .track { grid-column: 1 / -1; grid-row: auto; } }
+@media (max-width: 36rem) { .bars { grid-template-columns: 1fr max-content; grid-auto-flow: dense; } .bars .track { grid-column: 1 / -1; } }
 @media print { body { padding: 0; max-width: none; } section { break-inside: avoid; } }
 `;

@@ -52,32 +52,36 @@ function keyFigures(input: RunReportInput, summaries: readonly SplitSummary[]): 
   const span = spanMs(input.events);
   return figures([
     {
-      label: 'Dice on test cases',
+      label: 'test Dice',
       value: fixed(test?.dice.mean, 3),
       note: test?.dice.sd == null ? undefined : `± ${fixed(test.dice.sd, 3)}`,
     },
     {
-      label: 'ASSD on test cases',
+      label: 'test ASSD',
       value: test?.assdMm.mean == null ? '–' : `${fixed(test.assdMm.mean, 2)} mm`,
     },
     {
-      label: 'best validation Dice',
+      label: 'validation Dice',
       value: fixed(input.best?.dice, 3),
-      note: input.best === null ? undefined : `step ${String(input.best.step)}`,
+      note: input.best === null ? undefined : `best, step ${String(input.best.step)}`,
     },
-    { label: 'steps', value: String(last?.step ?? 0), note: `${String(last?.epoch ?? 0)} epochs` },
+    {
+      label: 'steps',
+      value: String(last?.step ?? 0),
+      note: `${String(last?.epoch ?? 0)} ${last?.epoch === 1 ? 'epoch' : 'epochs'}`,
+    },
     {
       label: 'last loss',
       value: significant(last?.loss),
       note: last === undefined ? undefined : `first ${significant(input.steps[0]?.loss)}`,
     },
-    ...(span === undefined ? [] : [{ label: 'from first to last event', value: duration(span) }]),
+    ...(span === undefined ? [] : [{ label: 'duration', value: duration(span) }]),
   ]);
 }
 
 function trainingSection(input: RunReportInput, { loss }: RunPageParts): Markup {
   const heads = Object.keys(input.steps[0]?.heads ?? {}).filter((name) => name !== 'main');
-  const lead = `Cross entropy of the whole${heads.length > 0 ? `, of the main head and of ${String(heads.length)} deep-supervision heads` : ''}.`;
+  const lead = `Cross entropy of the whole${heads.length > 0 ? `, of the main head and of ${String(heads.length)} deep-supervision ${heads.length === 1 ? 'head' : 'heads'}` : ''}.`;
   return loss === undefined
     ? section('Loss', 'No step was logged.')
     : section('Loss', lead, chartOnPage(loss, 'Loss over steps'));

@@ -44,7 +44,7 @@ export const caseMetricNames = [
 
 export type CaseMetricName = (typeof caseMetricNames)[number];
 
-/** One case; a metric is null where it is not defined (no liver on either side). */
+/** One case and its predicted volume; a metric is null where it is not defined (no liver on either side). */
 export type RunCase = { case: string; split: string; volumeMl: number } & Record<
   CaseMetricName,
   number | null

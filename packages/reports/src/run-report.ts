@@ -32,10 +32,9 @@ export async function writeRunReport(store: Store, run: string, input: RunReport
   for (const { file, png } of slices) await store.put(`${folder}/${file}`, png);
   await store.put(`${folder}/cases.csv`, casesCsv(input.cases));
   await store.put(`${folder}/report.html`, runPage(input, { summaries, loss, dice, pictures: slices }));
-  const { overlays: _, ...facts } = input;
   const report: RunReport = {
     version: 1,
-    ...facts,
+    ...withoutOverlays(input),
     summaries: summaries.map(({ split, metrics, worst }) => ({ split, metrics, worst })),
     pictures: [
       ...charts.map(({ name }) => ({ file: `${name}.png`, title: name, case: null })),
@@ -44,6 +43,12 @@ export async function writeRunReport(store: Store, run: string, input: RunReport
   };
   await store.put(`${folder}/report.json`, `${JSON.stringify(report, null, 1)}\n`);
   return report;
+}
+
+function withoutOverlays(input: RunReportInput): Omit<RunReportInput, 'overlays'> {
+  const facts: Partial<RunReportInput> & Omit<RunReportInput, 'overlays'> = { ...input };
+  delete facts.overlays;
+  return facts;
 }
 
 interface Slice {

@@ -50,7 +50,6 @@ function heatMap(input: SweepReportInput, trials: readonly SweepTrial[], x: Axis
             fontSize: 14,
             formatter: ({ value }) => (value as number[])[2]?.toFixed(3) ?? '',
           },
-          itemStyle: { borderColor: '#ffffff', borderWidth: 2, borderRadius: 4 },
         },
       ],
     },

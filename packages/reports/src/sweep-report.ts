@@ -1,6 +1,6 @@
 import type { Store } from '@lvnet/store';
 import { chartOnPage, chartPicture, type Chart } from './chart.js';
-import { fixed, significant } from './format.js';
+import { fixed } from './format.js';
 import { html, type Markup } from './html.js';
 import { figures, page, section } from './page.js';
 import { sweepChart } from './sweep-chart.js';
@@ -87,5 +87,5 @@ const trialRow = (trial: SweepTrial, paths: readonly string[], isBest: boolean):
     ${paths.map((path) => html`<td>${valueText(trial.values[path])}</td>`)}
     <td>${trial.state}</td>
     <td>${trial.steps}</td>
-    <td>${trial.objective === null ? '–' : significant(trial.objective)}</td>
+    <td>${fixed(trial.objective, 4)}</td>
   </tr>`;

@@ -20,6 +20,10 @@ export function lossChart({ steps, best }: Training): Chart | undefined {
     points: isNoisy ? movingMean(curve.points) : curve.points,
   }));
   const values = [total, ...shown.map(({ points }) => points)].flat().map(([, value]) => value);
+  const extremes = [
+    values.reduce((a, b) => Math.min(a, b)),
+    values.reduce((a, b) => Math.max(a, b)),
+  ] as const;
   const series = shown.map((curve, index) => lossLine(curve.name, curve.points, index));
   const first = series[0];
   if (first !== undefined && best !== null) first.markLine = bestLine(best.step);
@@ -32,10 +36,12 @@ export function lossChart({ steps, best }: Training): Chart | undefined {
     yAxis: {
       ...axisLook(isWorthLog(values) ? 'loss (log)' : 'loss', 46),
       type: isWorthLog(values) ? 'log' : 'value',
-      ...(isWorthLog(values) ? { min: Math.min(...values) / 1.1 } : { min: 0 }),
+      ...(isWorthLog(values) ? { min: extremes[0] / 1.2, max: extremes[1] * 1.2 } : { min: 0 }),
       axisLabel: {
         color: ink,
         opacity: 0.75,
+        showMinLabel: !isWorthLog(values),
+        showMaxLabel: !isWorthLog(values),
         formatter: (value: number) => String(Number(value.toPrecision(2))),
       },
     },
@@ -57,6 +63,7 @@ export function diceChart({ steps, validations, best }: Training): Chart | undef
   };
   return drawChart('dice', {
     ...frame([...steps, ...validations], []),
+    grid: { left: 62, right: 48, top: 14, bottom: 44 },
     yAxis: { ...axisLook('Dice', 46), type: 'value', min: 0, max: 1, interval: 0.2 },
     series: [line],
   });
