@@ -1,4 +1,5 @@
-import { caseMetricNames, type CaseMetricName, type RunCase } from './run-report-input.js';
+import { caseMetricNames, type CaseMetricName } from '@lvnet/evaluation';
+import type { RunCase } from './run-report-input.js';
 
 /** Of the values that are defined; null when none is. `sd` divides by n - 1, null for fewer than two. */
 export interface Spread {

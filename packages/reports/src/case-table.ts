@@ -1,6 +1,6 @@
-import type { CaseMetricName, RunCase } from './run-report-input.js';
-import { caseMetricNames } from './run-report-input.js';
+import { caseMetricNames, type CaseMetricName } from '@lvnet/evaluation';
 import type { Spread, SplitSummary } from './case-statistics.js';
+import type { RunCase } from './run-report-input.js';
 import { fixed } from './format.js';
 import { html, type Markup } from './html.js';
 

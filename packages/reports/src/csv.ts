@@ -1,4 +1,5 @@
-import { caseMetricNames, type RunCase } from './run-report-input.js';
+import { caseMetricNames } from '@lvnet/evaluation';
+import type { RunCase } from './run-report-input.js';
 
 export type CsvCell = string | number | null;
 

@@ -4,14 +4,7 @@
  * Knows nothing of training, of Redis or of how metrics are computed.
  */
 export { writeRunReport, type RunReport } from './run-report.js';
-export {
-  caseMetricNames,
-  type CaseMetricName,
-  type RunCase,
-  type RunOverlay,
-  type RunReportInput,
-  type RunStep,
-} from './run-report-input.js';
+export { type RunCase, type RunOverlay, type RunReportInput, type RunStep } from './run-report-input.js';
 export { type Spread, type SplitSummary } from './case-statistics.js';
 export { writeSweepReport } from './sweep-report.js';
 export { type SweepReportInput, type SweepTrial } from './sweep-trials.js';

@@ -1,3 +1,5 @@
+import type { CaseMetricName } from '@lvnet/evaluation';
+
 /** What a run's report is made from: plain data, gathered by whoever reads the store. */
 export interface RunReportInput {
   run: string;
@@ -29,20 +31,6 @@ export interface RunStep {
   lr: number;
   digest: string;
 }
-
-/** The metrics of a case, in the order in which tables show them. */
-export const caseMetricNames = [
-  'dice',
-  'voe',
-  'rvd',
-  'rvdAbs',
-  'assdMm',
-  'rmsdMm',
-  'mssdMm',
-  'hd95Mm',
-] as const;
-
-export type CaseMetricName = (typeof caseMetricNames)[number];
 
 /** One case and its predicted volume; a metric is null where it is not defined (no liver on either side). */
 export type RunCase = { case: string; split: string; volumeMl: number } & Record<
