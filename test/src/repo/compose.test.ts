@@ -31,7 +31,7 @@ describe('compose.yaml', () => {
 
   before(function () {
     this.timeout(240_000); // may fetch the validators
-    [compose] = pythonTools(this as unknown as Context).parseYaml(composeText) as [Compose];
+    [compose] = pythonTools(this).parseYaml(composeText) as [Compose];
   });
 
   it('passes its linter', () => {

@@ -79,7 +79,7 @@ for (const name of kustomizations) {
 
     before(function () {
       this.timeout(240_000); // may fetch the validators
-      ({ text, manifests } = build(this as unknown as Context, name));
+      ({ text, manifests } = build(this, name));
     });
 
     it('is valid, unknown fields included', function () {
@@ -102,7 +102,7 @@ for (const name of kustomizations) {
     it('has selectors that find their pods', () => {
       for (const { kind, metadata, spec } of manifests) {
         if (kind === 'ConfigMap' || kind === 'NetworkPolicy') continue;
-        const wanted = spec?.selector?.matchLabels ?? (spec?.selector as Labels | undefined) ?? {};
+        const wanted = spec?.selector?.matchLabels ?? spec?.selector ?? {};
         const found = templates(manifests).filter(({ template }) =>
           isSubset(wanted, template.metadata.labels),
         );
