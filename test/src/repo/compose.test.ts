@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Context } from 'mocha';
 import { repository, temporaryFolder } from '../support/data.js';
 import { findPromtool, pythonTools, runTool } from '../support/tools.js';
 
