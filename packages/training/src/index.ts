@@ -1,1 +1,11 @@
-export {};
+/**
+ * One member's training: which samples a step takes, the shards' gradients, the exact sum, the optimiser,
+ * checkpoints and the step log; and the same steps replayed alone. Knows nothing of queues, runs' documents
+ * or metrics: it reports facts.
+ */
+export { trainRun, type FinishReason, type TrainOptions } from './loop.js';
+export { replaySteps, type ReplayOptions } from './replay.js';
+export { engineFingerprint } from './fingerprint.js';
+export type { PhaseSeconds, StepFact, TrainingFact } from './facts.js';
+export { epochOf, learningRateAt, type TrainingCase, type TrainingSpec } from './spec.js';
+export { namedWeights, weightsOf } from './state.js';

@@ -1,0 +1,63 @@
+import { readCheckpoint } from '@lvnet/checkpoints';
+import type { Engine } from '@lvnet/engine';
+import { sumAlone, type WireFormat } from '@lvnet/exchange';
+import { buildNetwork } from '@lvnet/networks';
+import type { Store } from '@lvnet/store';
+import { createCaseCache } from './case-cache.js';
+import { createStepSampler } from './sampling.js';
+import type { TrainingSpec } from './spec.js';
+import { fromCheckpoint, initialState, type TrainingState } from './state.js';
+import { createStepper, type Reducer } from './stepper.js';
+import { vectorLayout } from './vector-layout.js';
+
+export interface ReplayOptions {
+  spec: TrainingSpec;
+  wire: WireFormat;
+  engine: Engine;
+  store: Store;
+  /** A step with a checkpoint, or 0. */
+  fromStep: number;
+  toStep: number;
+}
+
+/**
+ * Does steps again in this process alone, without Redis: the weights must come out as the same bytes,
+ * whoever did them first and whatever went wrong then.
+ */
+export async function replaySteps(o: ReplayOptions): Promise<TrainingState> {
+  const { spec, engine, store } = o;
+  const network = buildNetwork(spec.network);
+  const layout = vectorLayout(
+    network.gradientLength,
+    network.statisticsLength,
+    spec.shards,
+    network.headNames,
+  );
+  const sampler = createStepSampler(spec);
+  const cases = createCaseCache(store, spec.cases);
+  const stepper = createStepper({ spec, engine, network, layout, sampler, cases });
+  let state =
+    o.fromStep === 0
+      ? initialState(network, spec.seed)
+      : fromCheckpoint(network, (await readCheckpoint(store, spec.run, o.fromStep)).state);
+  const reducer = aloneReducer(spec.shards, layout.length, {
+    wire: o.wire,
+    roundedLength: layout.gradientLength,
+  });
+  while (state.step < o.toStep) state = (await stepper.step(state, reducer)).state;
+  return state;
+}
+
+function aloneReducer(
+  shards: number,
+  length: number,
+  o: { wire: WireFormat; roundedLength: number },
+): Reducer {
+  return {
+    async reduce(_step, _weightsSha256, compute) {
+      const leaves = Array.from({ length: shards }, () => new Float32Array(length));
+      for (const [shard, out] of leaves.entries()) await compute(shard, out);
+      return { sum: sumAlone(leaves, o), computed: leaves.map((_, shard) => shard), waitSeconds: 0 };
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { nextDigest, weightsSha256 } from '@lvnet/checkpoints';
+import type { KernelSet } from '@lvnet/kernels';
+import { adamUpdate, applyStatistics, type Network } from '@lvnet/networks';
+import { learningRateAt, type TrainingSpec } from './spec.js';
+import { namedWeights, type TrainingState } from './state.js';
+import type { ShardSummary, VectorLayout } from './vector-layout.js';
+
+const keptLosses = 64;
+
+/**
+ * The optimiser step: means of the reduced vector, Adam, running statistics, digest. Pure arithmetic in a
+ * fixed order, so that every member gets the same bytes. The given state's arrays become the new state's.
+ */
+export function applyReduced(
+  parts: { spec: TrainingSpec; network: Network; layout: VectorLayout; kernels: KernelSet },
+  state: TrainingState,
+  reduced: Float32Array,
+  summaries: readonly ShardSummary[],
+  outcome: { sampleIds: readonly string[]; loss: number },
+): TrainingState {
+  const { spec, network, layout } = parts;
+  const step = state.step + 1;
+  const samples = summaries.reduce((sum, shard) => sum + shard.samples, 0);
+  const filled = summaries.filter((shard) => shard.samples > 0).length;
+  const { gradientLength, statisticsLength } = layout;
+  const gradient = divided(reduced.subarray(0, gradientLength), samples);
+  const statistics = divided(reduced.subarray(gradientLength, gradientLength + statisticsLength), filled);
+  adamUpdate(parts.kernels, state.weights.parameters, gradient, state.optimizer, {
+    learningRate: learningRateAt(spec, step),
+    weightDecay: spec.optimizer.weightDecay,
+    clipNorm: spec.optimizer.clipNorm,
+  });
+  applyStatistics(state.weights, statistics);
+  const sha = weightsSha256(namedWeights(network, state.weights));
+  return {
+    ...state,
+    step,
+    weightsSha256: sha,
+    digest: nextDigest(state.digest, step, outcome.sampleIds, sha),
+    lossHistory: [...state.lossHistory, outcome.loss].slice(-keptLosses),
+  };
+}
+
+function divided(sums: Float32Array, count: number): Float32Array {
+  const means = new Float32Array(sums.length);
+  for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
+  return means;
+}
