@@ -177,21 +177,37 @@ constexpr int tapRows() {
 #endif
 }
 
+// C neighbouring voxels of dy share the x they meet.
+template <int K, int R, int C>
+static inline void filterVoxels(const float* x, size_t rowStride, const float* dy, Part (&acc)[R][K]) {
+#ifdef __GNUC__
+  asm volatile("" ::: "memory");  // keeps loads of the next voxels from being moved up here, which spills sums
+#endif
+  Part g[C];
+#pragma GCC unroll 4
+  for (int i = 0; i < C; i++) g[i] = loadPart(dy + size_t(i) * L);
+#pragma GCC unroll 8
+  for (int a = 0; a < R; a++)
+#pragma GCC unroll 16
+    for (int j = 0; j < K + C - 1; j++) {
+      const Part v = loadPart(x + a * rowStride + size_t(j) * L);
+#pragma GCC unroll 4
+      for (int i = 0; i < C; i++)
+        if (j - i >= 0 && j - i < K) acc[a][j - i] = fma(g[i], v, acc[a][j - i]);
+    }
+}
+
 // Adds what one plane of dy gives to R x K taps.
 template <int K, int R>
 static inline void filterPlane(const float* x, size_t rowStride, const float* dy, int height, int width, float* into) {
+  constexpr int C = R * K > 20 ? 2 : 4;
   Part acc[R][K];
   for (int a = 0; a < R; a++)
     for (int kw = 0; kw < K; kw++) acc[a][kw] = loadPart(into + (a * K + kw) * L);
   for (int row = 0; row < height; row++, x += rowStride) {
-    for (int column = 0; column < width; column++, dy += L) {
-      const Part g = loadPart(dy);
-#pragma GCC unroll 8
-      for (int a = 0; a < R; a++)
-#pragma GCC unroll 8
-        for (int kw = 0; kw < K; kw++)
-          acc[a][kw] = fma(g, loadPart(x + a * rowStride + size_t(column + kw) * L), acc[a][kw]);
-    }
+    int column = 0;
+    for (; column + C <= width; column += C, dy += C * L) filterVoxels<K, R, C>(x + size_t(column) * L, rowStride, dy, acc);
+    for (; column < width; column++, dy += L) filterVoxels<K, R, 1>(x + size_t(column) * L, rowStride, dy, acc);
   }
   for (int a = 0; a < R; a++)
     for (int kw = 0; kw < K; kw++) storePart(into + (a * K + kw) * L, acc[a][kw], W);
