@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { systemClock } from '@lvnet/core';
+import { createLeadership, createProducer, openRegistry } from '@lvnet/queue';
+import { checkServer, connectRedis } from '@lvnet/redis';
+import { openStore } from '@lvnet/store';
+import { createTelemetry, type Logger } from '@lvnet/telemetry';
+import { runCoordinator } from './coordinator.js';
+import { serveHttp } from './http.js';
+import { createRunMetrics } from './run-metrics.js';
+
+export interface CoordinatorOptions {
+  redisUrl: string;
+  storeUrl: string;
+  port: number;
+  host: string;
+  token: string | undefined;
+  logger: Logger;
+  onListening?: (port: number) => void;
+}
+
+const leaseMs = 3_000;
+const turnMs = 250;
+/** A coordinator that has not finished a turn for so long is not healthy. */
+const quietLimitMs = 30_000;
+
+/** The coordinator process, leader or standby, until the signal aborts. */
+export async function runCoordinatorProcess(options: CoordinatorOptions, signal: AbortSignal): Promise<void> {
+  await checkControlServer(options.redisUrl);
+  const store = await openStore(options.storeUrl);
+  await using registry = await openRegistry(options.redisUrl, 'lvnet-coordinator');
+  await using producer = await createProducer(options.redisUrl);
+  const identity = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`;
+  await using leadership = await createLeadership(options.redisUrl, identity, leaseMs);
+  const telemetry = createTelemetry({ process: 'coordinator' });
+  const runMetrics = createRunMetrics(telemetry, registry, producer, systemClock.now);
+  const turn = { lastMs: systemClock.monotonicMs(), leading: false };
+  const http = await serveHttp(
+    {
+      store,
+      registry,
+      telemetry,
+      token: options.token,
+      health: () => ({
+        ok: systemClock.monotonicMs() - turn.lastMs < quietLimitMs,
+        details: { leading: turn.leading },
+      }),
+    },
+    options.port,
+    options.host,
+  );
+  options.onListening?.(http.port);
+  try {
+    await runCoordinator(
+      {
+        store,
+        registry,
+        producer,
+        leadership,
+        clock: systemClock,
+        logger: options.logger,
+        turnMs,
+        async onTurn(state) {
+          turn.lastMs = systemClock.monotonicMs();
+          turn.leading = state !== undefined;
+          await runMetrics.update(state);
+        },
+        onRequest: runMetrics.onRequest,
+      },
+      signal,
+    );
+  } finally {
+    await http.close();
+    await store.close();
+  }
+}
+
+async function checkControlServer(url: string): Promise<void> {
+  const redis = await connectRedis(url, { role: 'command', name: 'lvnet-check' });
+  try {
+    await checkServer(redis);
+  } finally {
+    redis.disconnect();
+  }
+}

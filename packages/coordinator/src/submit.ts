@@ -1,0 +1,152 @@
+import { Failure, sha256Hex, canonicalJson } from '@lvnet/core';
+import {
+  gridTrials,
+  identityOf,
+  runIdOf,
+  runKeys,
+  type Experiment,
+  type RunDocument,
+  type RunSplit,
+  type Sweep,
+  type SweepDocument,
+} from '@lvnet/experiments';
+import type { Registry } from '@lvnet/queue';
+import type { Store } from '@lvnet/store';
+import { discoverCases, hashCase, resolveSplit, type CaseFiles } from '@lvnet/volumes';
+import { putDocument } from '@lvnet/experiments';
+
+/** Raised when a golden digest of the training step changes: older runs are then other runs. */
+export const numericsVersion = 1;
+
+export interface SubmitContext {
+  store: Store;
+  /** Absent for a dry run or when nobody has to be woken. */
+  registry: Registry | undefined;
+  engine: { kind: string; fingerprint: string };
+  /** Remembers content hashes by path, size and time of change. */
+  hashCachePath?: string;
+  onProgress?: (text: string) => void;
+  now: () => number;
+}
+
+export interface SubmitOptions {
+  /** Submits the same experiment anew under another id. */
+  again?: boolean;
+  /** Uses these cases instead of drawing a split. */
+  split?: RunSplit;
+  notes?: string[];
+  dryRun?: boolean;
+}
+
+/** Hashes the cases, names the run by its content and writes run.json before it returns. */
+export async function submitRun(
+  context: SubmitContext,
+  experiment: Experiment,
+  options: SubmitOptions = {},
+): Promise<{ document: RunDocument; created: boolean }> {
+  const split = options.split ?? (await drawSplit(context, experiment));
+  let document = describeRun(context, experiment, split, options.notes ?? [], 0);
+  for (let again = 1; options.again === true && (await exists(context.store, document.run)); again++) {
+    document = describeRun(context, experiment, split, options.notes ?? [], again);
+  }
+  if (options.dryRun === true) return { document, created: !(await exists(context.store, document.run)) };
+  const created = await putDocument(context.store, runKeys.document(document.run), document);
+  await context.registry?.request({ kind: 'submitted', run: document.run });
+  return { document, created };
+}
+
+/** Resolves every trial to a run document now, so that the sweep is complete and reviewable. */
+export async function submitSweep(
+  context: SubmitContext,
+  sweep: Sweep,
+  options: { dryRun?: boolean; split?: RunSplit } = {},
+): Promise<{ document: SweepDocument; created: boolean }> {
+  const grid = gridTrials(sweep);
+  const first = grid[0];
+  if (first === undefined) {
+    throw new Failure(
+      'EXPERIMENT_INVALID',
+      {},
+      { message: 'The sweep has no trials.', hint: 'Give at least one choice.' },
+    );
+  }
+  const split = options.split ?? (await drawSplit(context, first.experiment));
+  const trials = grid.map(({ values, experiment }, trial) => {
+    const document = describeRun(context, experiment, split, [], 0);
+    return { trial, values, run: document.run, document };
+  });
+  const id = sha256Hex(canonicalJson(trials.map((trial) => trial.run))).slice(0, 12);
+  const document: SweepDocument = {
+    version: 1,
+    sweep: id,
+    name: first.experiment.name,
+    createdAt: new Date(context.now()).toISOString(),
+    parallel: sweep.search.parallel,
+    objective: sweep.objective,
+    trials: trials.map((trial) => ({
+      ...trial,
+      document: { ...trial.document, sweep: { sweep: id, trial: trial.trial } },
+    })),
+  };
+  if (options.dryRun === true) return { document, created: false };
+  const created = await putDocument(context.store, runKeys.sweep(id), document);
+  await context.registry?.request({ kind: 'submittedSweep', sweep: id });
+  return { document, created };
+}
+
+function describeRun(
+  context: SubmitContext,
+  experiment: Experiment,
+  split: RunSplit,
+  notes: string[],
+  again: number,
+): RunDocument {
+  const hashes = {
+    train: hashesOf(split.train),
+    validation: hashesOf(split.validation),
+    test: hashesOf(split.test),
+    again,
+  };
+  const identity = identityOf(experiment, hashes, context.engine.fingerprint, numericsVersion);
+  return {
+    version: 1,
+    run: runIdOf(identity),
+    name: experiment.name,
+    identity,
+    again,
+    parent: null,
+    sweep: null,
+    createdAt: new Date(context.now()).toISOString(),
+    engine: context.engine,
+    experiment,
+    split,
+    notes,
+  };
+}
+
+const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
+
+const exists = async (store: Store, run: string) => (await store.head(runKeys.document(run))) !== undefined;
+
+async function drawSplit(context: SubmitContext, experiment: Experiment): Promise<RunSplit> {
+  const cases = await hashDataset(context, experiment.data.root);
+  return resolveSplit(cases, experiment.data.split, experiment.seed);
+}
+
+/** Content hashes of all labelled cases of a folder. */
+export async function hashDataset(
+  context: Pick<SubmitContext, 'hashCachePath' | 'onProgress'>,
+  root: string,
+): Promise<RunSplit['train']> {
+  const files = await discoverCases(root);
+  const hashed: RunSplit['train'] = [];
+  for (const [i, item] of files.filter(hasLabel).entries()) {
+    context.onProgress?.(`reading case ${item.id} (${String(i + 1)} of ${String(files.length)})`);
+    const cache = context.hashCachePath === undefined ? {} : { cachePath: context.hashCachePath };
+    const { contentSha256 } = await hashCase(item, cache);
+    hashed.push({ case: item.id, contentSha256 });
+  }
+  return hashed;
+}
+
+const hasLabel = (files: CaseFiles): files is CaseFiles & { label: string } => files.label !== undefined;
