@@ -1,0 +1,101 @@
+import { checkpointSteps } from '@lvnet/checkpoints';
+import { readJsonIfThere, runKeys, type Verdict } from '@lvnet/experiments';
+import type { RunProgress, TrainJob } from '@lvnet/queue';
+import { trainRun, type TrainingFact } from '@lvnet/training';
+import { trainingSpecOf } from '../training-spec.js';
+import { readPlan, readRunDocument, writeDocument, type TaskContext, type TaskStop } from './context.js';
+
+/** A member of a run until it ends or this member is to leave. */
+export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskStop): Promise<void> {
+  const { store } = context;
+  if ((await store.head(runKeys.finished(job.run))) !== undefined) return;
+  const document = await readRunDocument(store, job.run);
+  const plan = await readPlan(store, job.run);
+  const spec = trainingSpecOf(document, plan);
+  const { workers, exchange, checkpoint } = document.experiment;
+  await trainRun({
+    spec,
+    engine: context.engine,
+    store,
+    worker: context.worker,
+    redisUrl: context.tensorRedisUrl,
+    wire: exchange.wire,
+    members: { min: Math.min(workers.min, spec.shards), wanted: Math.min(workers.max, spec.shards) },
+    checkpoint,
+    provenance: { network: document.experiment.network, engineFingerprint: document.engine.fingerprint },
+    stop,
+    verdict:
+      document.experiment.training.stop === undefined
+        ? undefined
+        : (step) => verdictOf(context, job.run, step),
+    referenced: () =>
+      referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0),
+    finish: (finished) => writeDocument(store, runKeys.finished(job.run), { run: job.run, ...finished }),
+    report: (fact) => {
+      passOn(fact, job.run, context);
+    },
+  });
+}
+
+async function verdictOf({ store }: TaskContext, run: string, step: number): Promise<Verdict | undefined> {
+  return (await readJsonIfThere<Verdict>(store, runKeys.verdict(run, step))) ?? undefined;
+}
+
+/** Epoch ends that wait for their verdict, and the best one so far: their checkpoints must stay. */
+async function referencedSteps(
+  { store }: TaskContext,
+  run: string,
+  stepsPerEpoch: number,
+  validated: boolean,
+): Promise<number[]> {
+  if (!validated) return [];
+  const kept: number[] = [];
+  let best: number | undefined;
+  for (const step of await checkpointSteps(store, run)) {
+    if (step % stepsPerEpoch !== 0) continue;
+    const verdict = await readJsonIfThere<Verdict>(store, runKeys.verdict(run, step));
+    if (verdict === null) kept.push(step);
+    else best = verdict.best?.step ?? best;
+  }
+  return best === undefined ? kept : [...kept, best];
+}
+
+/** Training knows nothing of queues and metrics; this is where its facts become theirs. */
+function passOn(fact: TrainingFact, run: string, { report }: TaskContext): void {
+  switch (fact.kind) {
+    case 'step': {
+      const { phases, shards } = fact;
+      report({ kind: 'step', run, phases, shards, progress: fact.isWriter ? progressOf(fact) : null });
+      return;
+    }
+    case 'exchanged':
+      report({ kind: 'exchanged', run, bytesIn: fact.bytesIn, bytesOut: fact.bytesOut });
+      return;
+    case 'checkpointed':
+      report({ kind: 'checkpointed', run, step: fact.step, seconds: fact.seconds });
+      return;
+    case 'wasted':
+      report({ kind: 'wasted', run, cause: fact.cause, seconds: fact.seconds });
+      return;
+    case 'note':
+      report({ kind: 'note', run, text: fact.text, viewChange: fact.viewChange });
+      return;
+  }
+}
+
+function progressOf(fact: Extract<TrainingFact, { kind: 'step' }>): RunProgress {
+  const { step, epoch, stepsTotal, digest, losses, members, life, samplesPerSecond, stepSeconds } = fact;
+  return {
+    step,
+    epoch,
+    stepsTotal,
+    digest,
+    losses,
+    members,
+    life,
+    samplesPerSecond,
+    stepSeconds,
+    checkpoint: fact.checkpoint,
+    at: new Date().toISOString(),
+  };
+}

@@ -1,0 +1,122 @@
+import { readCheckpoint } from '@lvnet/checkpoints';
+import { invariant } from '@lvnet/core';
+import { evaluateCase, predictVolume } from '@lvnet/evaluation';
+import { runKeys, type CaseResult, type PreparedRecord, type RunDocument } from '@lvnet/experiments';
+import { buildNetwork, predictForeground, type Network, type Weights } from '@lvnet/networks';
+import type { ValidateJob } from '@lvnet/queue';
+import { encodeSafetensors } from '@lvnet/safetensors';
+import { weightsOf } from '@lvnet/training';
+import { loadPrepared, restoreMask, sourceLabel, type PreparedCase } from '@lvnet/volumes';
+import { readPlan, readRunDocument, writeDocument, type TaskContext } from './context.js';
+
+type CaseJob = Extract<ValidateJob, { subject: 'case' }>;
+
+/** Predicts one case with the checkpoint of one step and measures it at the source's resolution. */
+export async function validateTask(job: CaseJob, context: TaskContext): Promise<void> {
+  const { store } = context;
+  const key = runKeys.caseResult(job.run, job.step, job.split, job.case);
+  if ((await store.head(key)) !== undefined) return;
+  const startMs = performance.now();
+  const document = await readRunDocument(store, job.run);
+  const record = await recordOf(context, job);
+  const model = await loadModel(context, document, job.step);
+  const prepared = await loadPrepared(store, record.prepared, record.sha256);
+  const foreground = await predict(context, model, document, prepared);
+  const prediction = restoreMask(prepared, foreground);
+  const { shape, spacingMm } = prepared.source;
+  const metrics = evaluateCase({ reference: sourceLabel(prepared), prediction, shape, spacingMm });
+  if (job.split === 'test') await storeOverlay(context, job, prepared, foreground);
+  const result: CaseResult = {
+    case: job.case,
+    split: job.split,
+    step: job.step,
+    metrics,
+    volumeMl: (countSet(prediction) * spacingMm[0] * spacingMm[1] * spacingMm[2]) / 1000,
+    seconds: (performance.now() - startMs) / 1000,
+  };
+  await writeDocument(store, key, result);
+}
+
+async function recordOf({ store }: TaskContext, job: CaseJob): Promise<PreparedRecord> {
+  const plan = await readPlan(store, job.run);
+  const record = plan.cases[job.split].find((item) => item.case === job.case);
+  invariant(record !== undefined, `case ${job.case} is in the plan of its run`);
+  return record;
+}
+
+interface Model {
+  key: string;
+  network: Network;
+  weights: Weights;
+}
+
+/** The weights of the last asked checkpoint: an epoch's cases come one after the other. */
+let loaded: Model | undefined;
+
+async function loadModel({ store }: TaskContext, document: RunDocument, step: number): Promise<Model> {
+  const key = `${document.run}@${String(step)}`;
+  if (loaded?.key === key) return loaded;
+  const { state } = await readCheckpoint(store, document.run, step);
+  const network = buildNetwork(document.experiment.network);
+  loaded = { key, network, weights: weightsOf(network, state.weights) };
+  return loaded;
+}
+
+function predict(
+  { engine }: TaskContext,
+  { network, weights }: Model,
+  document: RunDocument,
+  prepared: PreparedCase,
+): Promise<Float32Array> {
+  const slices = document.experiment.data.patch[0];
+  return predictVolume({
+    forward: (image, shape) => predictForeground(engine, network, weights, image, shape),
+    image: prepared.image,
+    depth: prepared.depth,
+    rows: prepared.rows,
+    columns: prepared.columns,
+    slices,
+    overlapSlices: slices / 2,
+  });
+}
+
+/** The slice with most liver, for the report's pictures. */
+async function storeOverlay(
+  { store }: TaskContext,
+  job: CaseJob,
+  prepared: PreparedCase,
+  foreground: Float32Array,
+): Promise<void> {
+  const area = prepared.rows * prepared.columns;
+  const slice = largestSlice(prepared.label, area);
+  const [from, to] = [slice * area, (slice + 1) * area];
+  const shape = [prepared.rows, prepared.columns];
+  const bytes = encodeSafetensors(
+    [
+      { name: 'image', dtype: 'F32', shape, data: prepared.image.slice(from, to) },
+      { name: 'truth', dtype: 'U8', shape, data: prepared.label.slice(from, to) },
+      { name: 'prediction', dtype: 'U8', shape, data: thresholded(foreground.subarray(from, to)) },
+    ],
+    { case: job.case, slice: String(slice), step: String(job.step) },
+  );
+  await store.put(runKeys.overlay(job.run, job.case), bytes);
+}
+
+function largestSlice(label: Uint8Array, area: number): number {
+  let best = Math.floor(label.length / area / 2);
+  let most = 0;
+  for (let slice = 0; slice * area < label.length; slice++) {
+    const count = countSet(label.subarray(slice * area, (slice + 1) * area));
+    if (count > most) [best, most] = [slice, count];
+  }
+  return best;
+}
+
+const thresholded = (foreground: Float32Array): Uint8Array =>
+  Uint8Array.from(foreground, (probability) => (probability >= 0.5 ? 1 : 0));
+
+function countSet(mask: Uint8Array): number {
+  let count = 0;
+  for (const value of mask) if (value > 0) count++;
+  return count;
+}

@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { Failure, linkedAbort, sleep } from '@lvnet/core';
+import { createHost, openRegistry, type Host, type Job, type Registry, type WorkerEntry } from '@lvnet/queue';
+import type { Logger, Telemetry } from '@lvnet/telemetry';
+import { recordFact } from './facts.js';
+import type { ChildFact, EngineDescription } from './messages.js';
+import { createTrainerProcess, type TrainerProcess } from './trainer-process.js';
+
+export interface SupervisorOptions {
+  redisUrl: string;
+  /** The environment of the trainer child: store, Redis, engine, threads. */
+  childEnv: NodeJS.ProcessEnv;
+  telemetry: Telemetry;
+  logger: Logger;
+  metricsPort: number | null;
+  /** A stable name for people; the worker's identity adds a random part. */
+  name?: string;
+}
+
+const leaseMs = 5_000;
+const beatMs = 1_000;
+const askMs = 400;
+
+/**
+ * Holds the locks, the lease and the metrics of one device and never computes: everything heavy is
+ * done by the trainer child, which may die without taking this process along.
+ */
+export async function runSupervisor(options: SupervisorOptions, signal: AbortSignal): Promise<void> {
+  // Drawn at process start: a restarted worker is a newcomer and inherits nothing.
+  const worker = `${options.name ?? hostname()}-${randomBytes(4).toString('hex')}`;
+  await using registry = await openRegistry(options.redisUrl, `lvnet-worker-${worker}`);
+  const activity = { text: 'idle' };
+  await using trainer = createTrainerProcess({
+    env: { ...options.childEnv, LVNET_WORKER: worker },
+    onFact: (fact) => {
+      onFact(fact, options, registry);
+    },
+    onDeath: (reason) => {
+      options.logger.warn(`the trainer process ended ${reason}; starting another`, { worker });
+    },
+  });
+  const engine = await trainer.ready();
+  options.logger.info('worker ready', { worker, ...engine });
+  const hosts = await openHosts(options, worker, engine, { trainer, registry, activity });
+  try {
+    await beatUntil(signal, registry, describe(worker, engine, options), activity, options.logger);
+  } finally {
+    await Promise.all(hosts.map((host) => host.close(30_000)));
+    await registry.retireWorker(worker).catch(() => undefined); // the lease ends by itself
+  }
+}
+
+interface Parts {
+  trainer: TrainerProcess;
+  registry: Registry;
+  activity: { text: string };
+}
+
+async function openHosts(
+  options: SupervisorOptions,
+  worker: string,
+  engine: EngineDescription,
+  parts: Parts,
+): Promise<Host[]> {
+  const { fingerprint } = engine;
+  const open = (
+    queue: Parameters<typeof createHost>[0]['queue'],
+    process_: Parameters<typeof createHost>[0]['process'],
+  ) =>
+    createHost({
+      url: options.redisUrl,
+      queue,
+      worker,
+      process: process_,
+      onGivenUp: (job, failure) => giveUp(parts.registry, job, failure, options.logger),
+    });
+  const work = (job: Job, signal: AbortSignal) => doWork(job, signal, parts, fingerprint);
+  return Promise.all([
+    open({ kind: 'prepare' }, work),
+    open({ kind: 'train', fingerprint }, (job, signal) => beMember(job, signal, parts, fingerprint)),
+    open({ kind: 'validate', fingerprint }, work),
+  ]);
+}
+
+/** A job is an invitation: is it still wanted? */
+async function doWork(job: Job, signal: AbortSignal, parts: Parts, fingerprint: string): Promise<void> {
+  const entry = await parts.registry.run(job.run);
+  if (entry !== undefined && OVER.has(entry.state)) return;
+  if ((await parts.trainer.ready()).fingerprint !== fingerprint) throw otherEngine();
+  await parts.trainer.run(job, { signal, why: () => 'leave' });
+}
+
+const OVER: ReadonlySet<string> = new Set(['done', 'failed', 'cancelled']);
+
+/** Member of a run until the run ends, the coordinator wants fewer members, or this worker leaves. */
+async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint: string): Promise<void> {
+  if (!(await isWanted(parts.registry, job))) return;
+  if ((await parts.trainer.ready()).fingerprint !== fingerprint) throw otherEngine();
+  const link = linkedAbort(signal);
+  const watching = new AbortController();
+  const watch = watchRelease(parts.registry, job, watching.signal, () => {
+    link.abort();
+  });
+  parts.activity.text = `training ${job.run}`;
+  try {
+    await parts.trainer.run(job, { signal: link.signal, why: () => (signal.aborted ? 'leave' : 'released') });
+  } finally {
+    watching.abort();
+    await watch;
+    link.release();
+    parts.activity.text = 'idle';
+  }
+}
+
+async function watchRelease(
+  registry: Registry,
+  job: Job,
+  signal: AbortSignal,
+  onReleased: () => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    const wanted = await isWanted(registry, job, true).catch(() => true); // unreachable Redis releases nobody
+    if (!wanted) onReleased();
+    await sleep(askMs, signal).catch(() => undefined);
+  }
+}
+
+/** An unknown run is not begun, but not left either: control Redis may have come back empty. */
+async function isWanted(registry: Registry, job: Job, begun = false): Promise<boolean> {
+  if (job.kind !== 'train') return true;
+  const entry = await registry.run(job.run);
+  if (entry === undefined) return begun;
+  return entry.state === 'running' && job.slot < entry.slots;
+}
+
+async function giveUp(registry: Registry, job: Job, failure: Failure, logger: Logger): Promise<void> {
+  logger.error(`${job.kind} gave up: ${failure.message}`, { run: job.run, code: failure.code });
+  await registry.request({
+    kind: 'jobFailed',
+    run: job.run,
+    job: 'case' in job ? `${job.kind} ${job.case}` : job.kind,
+    code: failure.code,
+    message: failure.message,
+    hint: failure.hint,
+  });
+}
+
+function otherEngine(): Failure {
+  return new Failure(
+    'WORKER_UNSUITABLE',
+    {},
+    { message: 'The new trainer process measures another engine fingerprint.', hint: 'Restart this worker.' },
+  );
+}
+
+async function beatUntil(
+  signal: AbortSignal,
+  registry: Registry,
+  entry: WorkerEntry,
+  activity: { text: string },
+  logger: Logger,
+): Promise<void> {
+  while (!signal.aborted) {
+    await registry.announceWorker({ ...entry, activity: activity.text }, leaseMs).catch((error: unknown) => {
+      logger.warn('control Redis does not answer; trying again', { error });
+    });
+    await sleep(beatMs, signal).catch(() => undefined);
+  }
+}
+
+function describe(worker: string, engine: EngineDescription, options: SupervisorOptions): WorkerEntry {
+  return {
+    worker,
+    host: hostname(),
+    pid: process.pid,
+    engine: engine.kind,
+    fingerprint: engine.fingerprint,
+    threads: engine.threads,
+    startedAt: new Date().toISOString(),
+    metricsPort: options.metricsPort,
+    activity: 'idle',
+  };
+}
+
+function onFact(fact: ChildFact, options: SupervisorOptions, registry: Registry): void {
+  recordFact(fact, options.telemetry);
+  const failed = (error: unknown) => {
+    options.logger.debug('progress could not be reported', { error });
+  };
+  if (fact.kind === 'step' && fact.progress !== null)
+    registry.reportProgress(fact.run, fact.progress).catch(failed);
+  if (fact.kind === 'note') {
+    const { run, text, viewChange } = fact;
+    registry
+      .request({ kind: 'note', run, text, ...(viewChange === undefined ? {} : { viewChange }) })
+      .catch(failed);
+  }
+}
