@@ -1,0 +1,157 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { sleep } from '@lvnet/core';
+import { readStatus, submitRun, type RunStatus, type SubmitContext } from '@lvnet/coordinator';
+import type { Experiment, RunSplit } from '@lvnet/experiments';
+import { openRegistry, type Registry } from '@lvnet/queue';
+import { startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
+import { openStore, type Store } from '@lvnet/store';
+import { repository } from './data.js';
+
+/** Real processes of a whole cluster; unlike `lvnet up` it restarts nothing by itself. */
+export interface TestCluster extends AsyncDisposable {
+  store: Store;
+  registry: Registry;
+  control: PrivateRedis;
+  start(name: string, args: readonly string[]): Promise<TestProcess>;
+  startCoordinator(name?: string): Promise<TestProcess>;
+  startWorker(name: string): Promise<TestProcess>;
+  submit(experiment: Experiment, split: RunSplit): Promise<string>;
+  /** Waits for a status that satisfies the condition; fails when the run fails first. */
+  until(
+    run: string,
+    what: string,
+    limitMs: number,
+    holds: (status: RunStatus) => boolean,
+  ): Promise<RunStatus>;
+  context(): Promise<SubmitContext>;
+}
+
+export interface TestProcess {
+  name: string;
+  pid: number;
+  child: ChildProcess;
+  /** Page or metrics port, where the process tells one. */
+  port: number | undefined;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  stop(): Promise<number | null>;
+  stderr(): string;
+}
+
+export async function startTestCluster(folder: string): Promise<TestCluster> {
+  await mkdir(folder, { recursive: true });
+  const control = await startPrivateRedis({ dir: join(folder, 'rc'), aof: true });
+  const tensors = await startPrivateRedis({ dir: join(folder, 'rt') });
+  const storeUrl = pathToFileURL(join(folder, 'store')).href;
+  const env = {
+    ...process.env,
+    LVNET_REDIS_URL: control.url,
+    LVNET_TENSOR_REDIS_URL: tensors.socketUrl,
+    LVNET_STORE: storeUrl,
+    LVNET_LOG_LEVEL: 'info',
+  };
+  const store = await openStore(storeUrl);
+  const registry = await openRegistry(control.url, 'lvnet-test');
+  const processes: TestProcess[] = [];
+
+  const start = async (name: string, args: readonly string[]) => {
+    const started = await startProcess(name, args, env);
+    processes.push(started);
+    return started;
+  };
+  const context = async (): Promise<SubmitContext> => {
+    const engine = await engineOfWorkers(registry);
+    return { store, registry, engine, now: Date.now };
+  };
+  return {
+    store,
+    registry,
+    control,
+    start,
+    context,
+    startCoordinator: (name = 'coordinator') =>
+      start(name, ['coordinator', '--port', '0', '--host', '127.0.0.1']),
+    startWorker: (name) => start(name, ['worker', '--name', name, '--threads', '1', '--port', '0']),
+    async submit(experiment, split) {
+      const { document } = await submitRun(await context(), experiment, { split });
+      return document.run;
+    },
+    until: (run, what, limitMs, holds) => until({ store, registry, processes }, run, what, limitMs, holds),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(processes.map((item) => item.kill()));
+      await registry.close();
+      await store.close();
+      await control.stop();
+      await tensors.stop();
+    },
+  };
+}
+
+async function startProcess(
+  name: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<TestProcess> {
+  const child = spawn(process.execPath, [join(repository, 'packages/cli/bin/lvnet.js'), ...args], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  let text = '';
+  child.stderr?.setEncoding('utf8').on('data', (part: string) => (text += part));
+  const gone = once(child, 'exit');
+  const started: TestProcess = {
+    name,
+    pid: child.pid ?? 0,
+    child,
+    port: undefined,
+    async kill() {
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await gone;
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      if (child.exitCode === null && child.signalCode === null) await gone;
+      return child.exitCode;
+    },
+    stderr: () => text,
+  };
+  child.on('message', (message) => {
+    started.port = (message as { port?: number }).port ?? started.port;
+  });
+  await Promise.resolve();
+  return started;
+}
+
+async function engineOfWorkers(registry: Registry): Promise<{ kind: string; fingerprint: string }> {
+  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 50) {
+    const worker = (await registry.workers())[0];
+    if (worker !== undefined) return { kind: worker.engine, fingerprint: worker.fingerprint };
+    await sleep(50);
+  }
+  throw new Error('no worker came up within 60 s');
+}
+
+async function until(
+  parts: { store: Store; registry: Registry; processes: readonly TestProcess[] },
+  run: string,
+  what: string,
+  limitMs: number,
+  holds: (status: RunStatus) => boolean,
+): Promise<RunStatus> {
+  const endMs = performance.now() + limitMs;
+  for (;;) {
+    const status = await readStatus(parts.store, parts.registry, run);
+    if (holds(status)) return status;
+    if (status.state === 'failed' || performance.now() > endMs) {
+      const logs = parts.processes
+        .map((item) => `--- ${item.name}\n${item.stderr().slice(-3_000)}`)
+        .join('\n');
+      throw new Error(`${what}: not reached; ${JSON.stringify(status, null, 1)}\n${logs}`);
+    }
+    await sleep(50);
+  }
+}
