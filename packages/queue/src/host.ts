@@ -1,4 +1,4 @@
-import { asFailure, Failure, sleep } from '@lvnet/core';
+import { asFailure, Failure, withDeadline } from '@lvnet/core';
 import { connectRedis } from '@lvnet/redis';
 import { UnrecoverableError, Worker, type Job as BullJob } from 'bullmq';
 import { jobKinds, type Job } from './jobs.js';
@@ -50,7 +50,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   worker.on('error', () => undefined); // reconnects by itself; jobs report their own errors
   const close = async (limitMs = 10_000) => {
     closing.abort(new Failure('CANCELLED', {}, { message: 'The worker is leaving.' }));
-    await Promise.race([worker.close(), sleep(limitMs)]);
+    // Beyond the limit the job's lock runs out and another host starts it again.
+    await withDeadline('Closing the queue', limitMs, () => worker.close()).catch(() => undefined);
     connection.disconnect();
   };
   return { close, [Symbol.asyncDispose]: () => close() };

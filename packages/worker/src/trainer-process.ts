@@ -106,8 +106,7 @@ async function startChild(options: TrainerOptions): Promise<Child> {
     run: (job, stop) => runTask(process_, tasks, nextId++, job, stop, died),
     async close() {
       if (process_.connected) process_.disconnect();
-      const gone = await Promise.race([ended.then(() => true), sleep(5_000).then(() => false)]);
-      if (!gone) process_.kill('SIGKILL');
+      await withDeadline('The end of the trainer', 5_000, () => ended).catch(() => process_.kill('SIGKILL'));
     },
   };
 }

@@ -21,6 +21,7 @@ describe('kill -9', function () {
     experiment = tinyExperiment(root, { epochs: 30, everySteps: 5, batch: 2, shards: 2 });
     split = await splitOfOne(root);
     await using cluster = await start('undisturbed');
+    await startAll(cluster);
     const run = await cluster.submit(experiment, split);
     const last = await cluster.until(run, 'the undisturbed run ends', limitMs, (s) => s.state === 'done');
     assert.ok(last.digest !== null);

@@ -9,9 +9,9 @@ import {
 import type { Command } from 'commander';
 import { renderRun } from '../views/run-view.js';
 import { withCluster, withStore } from './connection.js';
-import { print, table } from './print.js';
+import { print, table, terminal } from './print.js';
 import { requestState } from './requests.js';
-import { columns, follow, sweepLines, throwIfFailed } from './run-commands.js';
+import { follow, sweepLines, throwIfFailed } from './run-commands.js';
 
 export function registerLookCommands(program: Command): void {
   program
@@ -82,14 +82,14 @@ async function status(reference: string, json: boolean): Promise<void> {
       return;
     }
     const found = await readStatus(store, registry, await resolveRun(store, reference));
-    print(json, found, () => renderRun(found, columns(), Date.now()));
+    print(json, found, () => renderRun(found, terminal()));
   });
 }
 
 async function watch(reference: string): Promise<void> {
   await withCluster(async (connection) => {
     const last = await follow(connection, await resolveRun(connection.store, reference));
-    print(false, last, () => renderRun(last, columns(), Date.now()));
+    print(false, last, () => renderRun(last, terminal()));
     throwIfFailed(last);
   });
 }

@@ -21,3 +21,9 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** How stdout can be written to. */
+export const terminal = (): { columns: number; color: boolean } => ({
+  columns: process.stdout.columns ?? 100,
+  color: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
+});

@@ -102,4 +102,5 @@ function followParent(): void {
   if (process.send === undefined) return;
   dieWithParent();
   process.on('disconnect', () => process.exit(1));
+  process.channel?.unref(); // the channel alone must not keep a process up that has done its work
 }

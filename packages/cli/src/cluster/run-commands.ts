@@ -3,7 +3,6 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '@lvnet/core';
 import {
-  readSweepStatus,
   submitRun,
   submitSweep,
   type RunStatus,
@@ -16,7 +15,7 @@ import { openLiveView } from '../views/live.js';
 import { renderRun } from '../views/run-view.js';
 import { withCluster, type Connection } from './connection.js';
 import { chooseEngine } from './engine-choice.js';
-import { print, say, table } from './print.js';
+import { print, say, table, terminal } from './print.js';
 import { stopSignal } from './stop-signal.js';
 import { watchRun, watchSweep } from './watch-run.js';
 
@@ -65,7 +64,7 @@ async function run(file: string, flags: SubmitFlags): Promise<void> {
     const { document, created } = await submitRun(context, experiment, options);
     if (flags.watch === true && flags.dryRun !== true) {
       const last = await follow(connection, document.run);
-      print(flags.json === true, { created, ...last }, () => renderRun(last, columns(), Date.now()));
+      print(flags.json === true, { created, ...last }, () => renderRun(last, terminal()));
       throwIfFailed(last);
       return;
     }
@@ -113,14 +112,12 @@ export function sweepLines(status: SweepStatus): string[] {
   ];
 }
 
-export { readSweepStatus };
-
 /** Shows a run until it is over; Ctrl-C ends the watching, not the run. */
 export async function follow(connection: Connection, id: string): Promise<RunStatus> {
-  const stop = stopSignal(() => {
-    say(`The run goes on. Watch it again: npx lvnet watch ${id}`);
-  });
   const view = openLiveView(process.stderr);
+  const stop = stopSignal(() => {
+    view.note(`The run goes on. Watch it again: npx lvnet watch ${id}`);
+  });
   try {
     return await watchRun(
       connection,
@@ -144,8 +141,6 @@ export function throwIfFailed(status: RunStatus): void {
     { message: `Run ${status.run} ${status.state}: ${status.reason ?? 'no reason given'}` },
   );
 }
-
-export const columns = (): number => process.stderr.columns ?? 100;
 
 async function submitContext({ store, registry }: Connection, engine: string): Promise<SubmitContext> {
   return {
