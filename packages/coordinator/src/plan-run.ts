@@ -134,7 +134,7 @@ function judge(run: RunRecord, end: { epoch: number; step: number }, before: rea
 function meanDice(run: RunRecord, step: number): number | null {
   const values = run.facts.results
     .filter((result) => result.step === step && result.split === 'validation')
-    .sort((a, b) => a.case.localeCompare(b.case))
+    .sort((a, b) => (a.case < b.case ? -1 : 1)) // the sum's rounding must not depend on the locale
     .flatMap((result) => (result.metrics.dice === null ? [] : [result.metrics.dice]));
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -58,21 +58,22 @@ async function demo(flags: DemoFlags): Promise<void> {
     );
   }
   const { plan, split } = await chooseData(flags, folder);
-  say(`Starting Redis, a coordinator and ${String(flags.workers)} workers in ${folder}`);
+  const view = openLiveView(process.stderr);
+  view.note(`Starting Redis, a coordinator and ${String(flags.workers)} workers in ${folder}`);
   const cluster = await startLocalCluster({
     folder,
     linkFolder: folder,
     workers: flags.workers,
     engine: 'auto',
     port: 0,
-    onNote: say,
+    onNote: view.note,
   });
   let outcome: DemoOutcome;
   try {
     const store = await openStore(cluster.settings.storeUrl);
     await using registry = await openRegistry(cluster.settings.redisUrl, 'lvnet-demo');
     await awaitWorkers(registry, flags.workers, 120_000, (ms) => sleep(ms, stop.signal));
-    say(`Page with all runs: ${cluster.page}`);
+    view.note(`Page with all runs: ${cluster.page}`);
     const context: SubmitContext = {
       store,
       registry,
@@ -82,7 +83,6 @@ async function demo(flags: DemoFlags): Promise<void> {
     };
     const document = await submitFresh(context, plan, split);
     const killer = createKiller(registry, cluster.workerPids, flags.kill && flags.workers > 1 ? 0.4 : 2);
-    const view = openLiveView(process.stderr);
     const last = await watchRun(
       { store, registry },
       document.run,
@@ -90,7 +90,7 @@ async function demo(flags: DemoFlags): Promise<void> {
         view.show(status);
         const before = killer.killing();
         await killer.look(status);
-        if (before === null && killer.killing() !== null) say(killedLine(killer.killing()));
+        if (before === null && killer.killing() !== null) view.note(killedLine(killer.killing()));
       },
       stop.signal,
       200,

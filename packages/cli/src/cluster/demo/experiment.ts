@@ -48,7 +48,7 @@ export function dataPlan(
       ? { train: 1, validation: 0, test: 0 }
       : { train: cases.length - test - validation, validation, test },
     patch: [16, size(rows), size(columns)],
-    epochs: few ? 30 : 10,
+    epochs: few ? 60 : 10,
     batch: 2,
     workers,
   });
