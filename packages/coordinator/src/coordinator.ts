@@ -2,14 +2,7 @@ import { asFailure, type Clock } from '@lvnet/core';
 import type { ClusterRequest, Leadership, Producer, Registry, StoredRequest } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
 import type { Logger } from '@lvnet/telemetry';
-import {
-  emptyCluster,
-  isOver,
-  noFacts,
-  type ClusterEvent,
-  type ClusterState,
-  type Command,
-} from './cluster-state.js';
+import { emptyCluster, isOver, noFacts, type ClusterEvent, type ClusterState } from './cluster-state.js';
 import { createExecutor, type Executor } from './execute.js';
 import { createObserver, type Observer } from './observe.js';
 import { rediscover } from './rediscover.js';
@@ -53,6 +46,7 @@ export async function runCoordinator(parts: CoordinatorParts, signal: AbortSigna
     } catch (error) {
       const failure = asFailure(error);
       if (failure.code === 'CANCELLED') break;
+      reign = undefined; // what this turn decided may not have reached the store: look again
       parts.logger.warn(`coordinator turn failed: ${failure.message}`, { code: failure.code, error });
       await parts.clock.sleep(1_000, signal).catch(() => undefined);
     }
@@ -63,16 +57,14 @@ async function takeTurn(parts: CoordinatorParts, before: Reign | undefined): Pro
   const fence = await parts.leadership.hold();
   if (fence === undefined) return undefined;
   const reign = before?.fence === fence ? before : beginReign(parts, fence);
-  const { events, requests } = await look(parts, reign);
-  for (const event of events) {
-    const outcome = advance(reign.state, event);
-    reign.state = outcome.state;
-    await act(reign, outcome.commands);
-  }
+  const requests = await parts.registry.pendingRequests();
+  for (const event of await look(parts, reign, requests)) await handle(reign, event);
   for (const { token, request } of requests) {
+    await handle(reign, { kind: 'requested', request });
     await parts.registry.settle(token);
     parts.onRequest(request);
   }
+  await handle(reign, { kind: 'tick' });
   return reign;
 }
 
@@ -88,12 +80,12 @@ function beginReign(parts: CoordinatorParts, fence: number): Reign {
   };
 }
 
-/** Everything new, as events in the order in which they make sense; the tick comes last. */
+/** Everything new that the store and the registry show, as events in the order in which they make sense. */
 async function look(
   parts: CoordinatorParts,
   reign: Reign,
-): Promise<{ events: ClusterEvent[]; requests: StoredRequest[] }> {
-  const requests = await parts.registry.pendingRequests();
+  requests: readonly StoredRequest[],
+): Promise<ClusterEvent[]> {
   const events: ClusterEvent[] = [];
   const nowMs = parts.clock.monotonicMs();
   const submitted = requests.some(({ request }) => request.kind.startsWith('submitted'));
@@ -106,12 +98,12 @@ async function look(
     if (isOver(run.state) && run.facts !== noFacts) continue;
     events.push({ kind: 'runObserved', run: run.document.run, facts: await reign.observer.facts(run) });
   }
-  events.push(...requests.map(({ request }) => ({ kind: 'requested', request }) as const));
-  events.push({ kind: 'tick' });
-  return { events, requests };
+  return events;
 }
 
-async function act(reign: Reign, commands: readonly Command[]): Promise<void> {
+async function handle(reign: Reign, event: ClusterEvent): Promise<void> {
+  const { state, commands } = advance(reign.state, event);
+  reign.state = state;
   for (const command of commands) {
     const found = await reign.executor.execute(command, reign.state);
     for (const event of found) reign.state = advance(reign.state, event).state;

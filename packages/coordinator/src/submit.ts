@@ -2,6 +2,8 @@ import { Failure, sha256Hex, canonicalJson } from '@lvnet/core';
 import {
   gridTrials,
   identityOf,
+  putDocument,
+  readJson,
   runIdOf,
   runKeys,
   type Experiment,
@@ -13,7 +15,6 @@ import {
 import type { Registry } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
 import { discoverCases, hashCase, resolveSplit, type CaseFiles } from '@lvnet/volumes';
-import { putDocument } from '@lvnet/experiments';
 
 /** Raised when a golden digest of the training step changes: older runs are then other runs. */
 export const numericsVersion = 1;
@@ -38,7 +39,10 @@ export interface SubmitOptions {
   dryRun?: boolean;
 }
 
-/** Hashes the cases, names the run by its content and writes run.json before it returns. */
+/**
+ * Hashes the cases, names the run by its content and writes run.json before it returns. Where the same run
+ * is there already, under whatever name, its document is returned.
+ */
 export async function submitRun(
   context: SubmitContext,
   experiment: Experiment,
@@ -50,9 +54,10 @@ export async function submitRun(
     document = describeRun(context, experiment, split, options.notes ?? [], again);
   }
   if (options.dryRun === true) return { document, created: !(await exists(context.store, document.run)) };
-  const created = await putDocument(context.store, runKeys.document(document.run), document);
+  const key = runKeys.document(document.run);
+  const created = await putDocument(context.store, key, document);
   await context.registry?.request({ kind: 'submitted', run: document.run });
-  return { document, created };
+  return { document: created ? document : await readJson(context.store, key), created };
 }
 
 /** Resolves every trial to a run document now, so that the sweep is complete and reviewable. */

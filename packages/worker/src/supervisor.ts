@@ -192,6 +192,7 @@ function onFact(fact: ChildFact, options: SupervisorOptions, registry: Registry)
     registry.reportProgress(fact.run, fact.progress).catch(failed);
   if (fact.kind === 'note') {
     const { run, text, viewChange } = fact;
+    options.logger.info(text, { run });
     registry
       .request({ kind: 'note', run, text, ...(viewChange === undefined ? {} : { viewChange }) })
       .catch(failed);

@@ -9,23 +9,28 @@ import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { openRegistry, type Registry } from '@lvnet/queue';
 import { startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
 import { openStore, type Store } from '@lvnet/store';
-import { repository } from './data.js';
+import { lvnetPath } from './lvnet.js';
 
 /** Real processes of a whole cluster; unlike `lvnet up` it restarts nothing by itself. */
 export interface TestCluster extends AsyncDisposable {
   store: Store;
   registry: Registry;
   control: PrivateRedis;
+  tensors: PrivateRedis;
+  /** What the cluster's processes see; for commands that join in. */
+  env: NodeJS.ProcessEnv;
   start(name: string, args: readonly string[]): Promise<TestProcess>;
   startCoordinator(name?: string): Promise<TestProcess>;
   startWorker(name: string): Promise<TestProcess>;
   submit(experiment: Experiment, split: RunSplit): Promise<string>;
+  /** Everything that all processes said so far. */
+  stderr(): string;
   /** Waits for a status that satisfies the condition; fails when the run fails first. */
   until(
     run: string,
     what: string,
     limitMs: number,
-    holds: (status: RunStatus) => boolean,
+    holds: (status: RunStatus) => boolean | Promise<boolean>,
   ): Promise<RunStatus>;
   context(): Promise<SubmitContext>;
 }
@@ -34,34 +39,42 @@ export interface TestProcess {
   name: string;
   pid: number;
   child: ChildProcess;
-  /** Page or metrics port, where the process tells one. */
-  port: number | undefined;
+  /** Port of a coordinator's page and metrics, once it listens. */
+  port: Promise<number>;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
-  stop(): Promise<number | null>;
+  /** Asks it to end and waits; its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
   stderr(): string;
 }
 
-export async function startTestCluster(folder: string): Promise<TestCluster> {
+export interface ClusterOptions {
+  /** Default: a directory in the folder. */
+  storeUrl?: string;
+  env?: NodeJS.ProcessEnv;
+}
+
+export async function startTestCluster(folder: string, o: ClusterOptions = {}): Promise<TestCluster> {
   await mkdir(folder, { recursive: true });
   const control = await startPrivateRedis({ dir: join(folder, 'rc'), aof: true });
   const tensors = await startPrivateRedis({ dir: join(folder, 'rt') });
-  const storeUrl = pathToFileURL(join(folder, 'store')).href;
+  const storeUrl = o.storeUrl ?? pathToFileURL(join(folder, 'store')).href;
   const env = {
     ...process.env,
+    ...o.env,
     LVNET_REDIS_URL: control.url,
     LVNET_TENSOR_REDIS_URL: tensors.socketUrl,
     LVNET_STORE: storeUrl,
     LVNET_LOG_LEVEL: 'info',
   };
-  const store = await openStore(storeUrl);
+  const store = await openStore(storeUrl, env);
   const registry = await openRegistry(control.url, 'lvnet-test');
   const processes: TestProcess[] = [];
 
-  const start = async (name: string, args: readonly string[]) => {
-    const started = await startProcess(name, args, env);
+  const start = (name: string, args: readonly string[]) => {
+    const started = startProcess(name, args, env);
     processes.push(started);
-    return started;
+    return Promise.resolve(started);
   };
   const context = async (): Promise<SubmitContext> => {
     const engine = await engineOfWorkers(registry);
@@ -71,6 +84,8 @@ export async function startTestCluster(folder: string): Promise<TestCluster> {
     store,
     registry,
     control,
+    tensors,
+    env,
     start,
     context,
     startCoordinator: (name = 'coordinator') =>
@@ -80,6 +95,7 @@ export async function startTestCluster(folder: string): Promise<TestCluster> {
       const { document } = await submitRun(await context(), experiment, { split });
       return document.run;
     },
+    stderr: () => processes.map((item) => item.stderr()).join('\n'),
     until: (run, what, limitMs, holds) => until({ store, registry, processes }, run, what, limitMs, holds),
     async [Symbol.asyncDispose]() {
       await Promise.all(processes.map((item) => item.kill()));
@@ -91,39 +107,33 @@ export async function startTestCluster(folder: string): Promise<TestCluster> {
   };
 }
 
-async function startProcess(
-  name: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-): Promise<TestProcess> {
-  const child = spawn(process.execPath, [join(repository, 'packages/cli/bin/lvnet.js'), ...args], {
+function startProcess(name: string, args: readonly string[], env: NodeJS.ProcessEnv): TestProcess {
+  const child = spawn(process.execPath, [lvnetPath, ...args], {
     env,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   let text = '';
   child.stderr?.setEncoding('utf8').on('data', (part: string) => (text += part));
   const gone = once(child, 'exit');
-  const started: TestProcess = {
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    child.kill(signal);
+    await gone;
+    return child.exitCode;
+  };
+  return {
     name,
     pid: child.pid ?? 0,
     child,
-    port: undefined,
-    async kill() {
-      child.kill('SIGKILL');
-      if (child.exitCode === null && child.signalCode === null) await gone;
-    },
-    async stop() {
-      child.kill('SIGTERM');
-      if (child.exitCode === null && child.signalCode === null) await gone;
-      return child.exitCode;
-    },
+    port: new Promise((resolve) => {
+      child.on('message', (message) => {
+        resolve((message as { port: number }).port);
+      });
+    }),
+    kill: async () => void (await end('SIGKILL')),
+    stop: (signal = 'SIGTERM') => end(signal),
     stderr: () => text,
   };
-  child.on('message', (message) => {
-    started.port = (message as { port?: number }).port ?? started.port;
-  });
-  await Promise.resolve();
-  return started;
 }
 
 async function engineOfWorkers(registry: Registry): Promise<{ kind: string; fingerprint: string }> {
@@ -140,12 +150,12 @@ async function until(
   run: string,
   what: string,
   limitMs: number,
-  holds: (status: RunStatus) => boolean,
+  holds: (status: RunStatus) => boolean | Promise<boolean>,
 ): Promise<RunStatus> {
   const endMs = performance.now() + limitMs;
   for (;;) {
     const status = await readStatus(parts.store, parts.registry, run);
-    if (holds(status)) return status;
+    if (await holds(status)) return status;
     if (status.state === 'failed' || performance.now() > endMs) {
       const logs = parts.processes
         .map((item) => `--- ${item.name}\n${item.stderr().slice(-3_000)}`)

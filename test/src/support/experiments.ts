@@ -1,5 +1,6 @@
 import { hashDataset } from '@lvnet/coordinator';
 import { parseExperiment, type Experiment, type RunSplit } from '@lvnet/experiments';
+import { writePhantomDataset } from '@lvnet/volumes';
 
 /** A tiny LV-Net whose steps take tens of milliseconds. */
 export function tinyExperiment(
@@ -45,4 +46,10 @@ export async function splitOfOne(
     validation: o.validate === true ? cases : [],
     test: o.test === true ? cases : [],
   };
+}
+
+/** Four small phantoms in LiTS layout, made once per folder. */
+export async function phantoms(root: string): Promise<string> {
+  await writePhantomDataset({ out: root, cases: 4, shape: [16, 32, 32], seed: 5 });
+  return root;
 }

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findS3Server, startS3Server, type S3Server } from '@lvnet/store/testing';
+import { startTestCluster, type TestCluster } from '../support/cluster.js';
+import { realCt, temporaryFolder } from '../support/data.js';
+import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { lvnet } from '../support/lvnet.js';
+
+const limitMs = 120_000;
+
+describe('a cluster whose store is S3', function () {
+  this.timeout(300_000);
+  const folder = temporaryFolder();
+  let server: S3Server | undefined;
+  before(async function () {
+    if (findS3Server() === undefined && process.env['CI'] === undefined) {
+      process.stderr.write('      skipped: no S3 server (npm run setup -- --test installs one)\n');
+      this.skip();
+    }
+    server = await startS3Server();
+  });
+  after(() => server?.stop());
+
+  async function start(name: string): Promise<TestCluster> {
+    assert.ok(server !== undefined);
+    const storeUrl = `s3://${server.bucket}/lab`;
+    const cluster = await startTestCluster(join(folder.path(), name), { storeUrl, env: server.env });
+    await cluster.startCoordinator();
+    await cluster.startWorker('w1');
+    await cluster.startWorker('w2');
+    return cluster;
+  }
+
+  it('goes on from the bucket alone when all processes died and both Redis came back empty', async function () {
+    const root = realCt(this, 'lits-real/tiny');
+    const split = await splitOfOne(root, { validate: true, test: true });
+    const experiment = tinyExperiment(root, { epochs: 12, batch: 2, shards: 2, everySteps: 5 });
+    const directory = await startTestCluster(join(folder.path(), 'directory'));
+    await directory.startCoordinator();
+    await directory.startWorker('w1');
+    const twin = await directory.submit(experiment, split);
+    const undisturbed = await directory.until(twin, 'its twin ends', limitMs, (s) => s.state === 'done');
+    await directory[Symbol.asyncDispose]();
+
+    let run = '';
+    {
+      await using first = await start('first');
+      run = await first.submit(experiment, split);
+      await first.until(run, 'a checkpoint', limitMs, (s) => (s.checkpoint?.step ?? 0) >= 5);
+    } // everything is killed
+    await rm(join(folder.path(), 'first'), { recursive: true });
+    await using second = await start('second');
+    const last = await second.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
+    assert.equal(run, twin);
+    assert.equal(last.digest, undisturbed.digest);
+    const report = await second.store.get(`runs/${run}/report/report.json`);
+    assert.ok(report.byteLength > 0);
+  });
+
+  it('says which variables to check when the secret is wrong', async () => {
+    assert.ok(server !== undefined);
+    const env = {
+      ...process.env,
+      ...server.env,
+      LVNET_STORE: `s3://${server.bucket}/lab`,
+      AWS_SECRET_ACCESS_KEY: 'not-the-secret',
+    };
+    const { code, stdout, stderr } = await lvnet(['ls', '--json'], { env });
+    const { error } = JSON.parse(stdout) as { error: { code: string; hint: string } };
+    assert.equal(code, 2);
+    assert.equal(error.code, 'STORE_DENIED');
+    assert.match(error.hint, /AWS_SECRET_ACCESS_KEY/);
+    assert.doesNotMatch(stdout + stderr, /not-the-secret/);
+  });
+});
