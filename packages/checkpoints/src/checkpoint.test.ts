@@ -8,10 +8,12 @@ import {
   readCheckpoint,
   writeCheckpoint,
   type CheckpointState,
+  type Provenance,
 } from './checkpoint.js';
 import { firstDigest, nextDigest, weightsSha256 } from './digest.js';
 import { nextLife } from './lives.js';
 import { planRetention } from './retention.js';
+import { readWeights } from './verified.js';
 import { readSteps, writeSteps, type StepRecord } from './step-records.js';
 
 const tensor = (name: string, ...values: number[]): NamedTensor => ({
@@ -50,6 +52,25 @@ describe('checkpoints', () => {
     assert.deepEqual([...(state.weights[0]?.data as Float32Array)], [4, 2, 3]);
     assert.deepEqual([...(state.optimizer[0]?.data as Float32Array)], [0, 4]);
     assert.deepEqual(state.lossHistory, [0.5]);
+  });
+
+  it('give their weights alone, in a run or as a folder of their own', async () => {
+    const data = { windowHu: [-200, 200], patch: [16, 32, 32] } satisfies Provenance['data'];
+    await writeCheckpoint(store, 'r', stateAt(4), { network: { name: 'lv-net' }, data });
+    const inRun = await readWeights(store, 'runs/r/checkpoints/4');
+    assert.deepEqual([...(inRun.weights[0]?.data as Float32Array)], [4, 2, 3]);
+    assert.deepEqual(inRun.manifest.data, data);
+    for (const name of ['manifest.json', 'weights.safetensors']) {
+      await store.put(name, await store.get(`runs/r/checkpoints/4/${name}`));
+    }
+    const alone = await readWeights(store, '');
+    assert.deepEqual([...(alone.weights[0]?.data as Float32Array)], [4, 2, 3]);
+    assert.equal(await codeOf(readWeights(store, 'runs/r/checkpoints/5')), 'CHECKPOINT_NOT_FOUND');
+    await store.put('weights.safetensors', new Uint8Array(8));
+    await assert.rejects(readWeights(store, ''), {
+      code: 'CHECKPOINT_CORRUPT',
+      message: /weights\.safetensors is damaged: it has 8 bytes instead of \d+/,
+    });
   });
 
   it('do not exist without their manifest', async () => {

@@ -1,15 +1,9 @@
 import { asFailure, Failure, sha256Hex } from '@lvnet/core';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '@lvnet/safetensors';
+import { encodeSafetensors, type NamedTensor } from '@lvnet/safetensors';
 import type { Store } from '@lvnet/store';
 import { encodeWeights } from './digest.js';
-import {
-  checkpointFolder,
-  manifestKey,
-  manifestSchema,
-  optimizerName,
-  weightsName,
-  type Manifest,
-} from './manifest.js';
+import { checkpointFolder, manifestKey, optimizerName, weightsName, type Manifest } from './manifest.js';
+import { readManifest, readTensors } from './verified.js';
 
 /** Everything from which training continues with the same bytes. */
 export interface CheckpointState {
@@ -25,6 +19,7 @@ export interface CheckpointState {
 
 export interface Provenance {
   network?: unknown;
+  data?: Manifest['data'];
   engineFingerprint?: string;
   createdAt?: string;
 }
@@ -53,6 +48,7 @@ export async function writeCheckpoint(
     sampler: state.sampler,
     lossHistory: [...state.lossHistory],
     network: provenance.network ?? null,
+    data: provenance.data ?? null,
     engineFingerprint: provenance.engineFingerprint ?? null,
   };
   await store.put(manifestKey(run, state.step), `${JSON.stringify(manifest, null, 1)}\n`);
@@ -105,7 +101,7 @@ export async function isCompleteCheckpoint(store: Store, run: string, step: numb
 export async function listCheckpoints(store: Store, run: string): Promise<Manifest[]> {
   const manifests: Manifest[] = [];
   for (const step of await checkpointSteps(store, run)) {
-    const manifest = await readManifest(store, run, step).catch(ifCorrupt);
+    const manifest = await readManifest(store, checkpointFolder(run, step)).catch(ifCorrupt);
     if (manifest !== undefined) manifests.push(manifest);
   }
   return manifests;
@@ -122,69 +118,20 @@ export async function deleteCheckpoint(store: Store, run: string, step: number):
   for await (const { key } of store.list(`${checkpointFolder(run, step)}/`)) await store.delete(key);
 }
 
-async function readManifest(store: Store, run: string, step: number): Promise<Manifest> {
-  const key = manifestKey(run, step);
-  const bytes = await getOrAbsent(store, key, run, step);
-  try {
-    return manifestSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
-  } catch (cause) {
-    throw corrupt(key, 'it is not a manifest', cause);
-  }
-}
-
 async function readVerified(
   store: Store,
   run: string,
   step: number,
 ): Promise<{ state: CheckpointState; manifest: Manifest }> {
-  const manifest = await readManifest(store, run, step);
+  const folder = checkpointFolder(run, step);
+  if (!(await isCompleteCheckpoint(store, run, step))) throw absent(store, run, step, []);
+  const manifest = await readManifest(store, folder);
   const [weights, optimizer] = await Promise.all([
-    readFile(store, run, manifest, weightsName),
-    readFile(store, run, manifest, optimizerName),
+    readTensors(store, folder, manifest, weightsName),
+    readTensors(store, folder, manifest, optimizerName),
   ]);
   const { epoch, digest, sampler, lossHistory } = manifest;
   return { manifest, state: { step, epoch, weights, optimizer, digest, sampler, lossHistory } };
-}
-
-async function readFile(store: Store, run: string, manifest: Manifest, name: string): Promise<NamedTensor[]> {
-  const key = `${checkpointFolder(run, manifest.step)}/${name}`;
-  const entry = manifest.files.find((file) => file.name === name);
-  if (entry === undefined) throw corrupt(key, 'the manifest does not name it');
-  const bytes = await store.get(key).catch((error: unknown) => {
-    if (error instanceof Failure && error.code === 'STORE_NOT_FOUND')
-      throw corrupt(key, 'the file is gone', error);
-    throw error;
-  });
-  if (bytes.byteLength !== entry.bytes) {
-    throw corrupt(key, `it has ${String(bytes.byteLength)} bytes instead of ${String(entry.bytes)}`);
-  }
-  if (sha256Hex(bytes) !== entry.sha256) throw corrupt(key, 'its SHA-256 is not the one in the manifest');
-  try {
-    return [...decodeSafetensors(bytes).tensors.values()];
-  } catch (cause) {
-    throw corrupt(key, 'it is not a safetensors file', cause);
-  }
-}
-
-async function getOrAbsent(store: Store, key: string, run: string, step: number): Promise<Uint8Array> {
-  try {
-    return await store.get(key);
-  } catch (error) {
-    if (error instanceof Failure && error.code === 'STORE_NOT_FOUND') throw absent(store, run, step, []);
-    throw error;
-  }
-}
-
-function corrupt(key: string, why: string, cause?: unknown): Failure {
-  return new Failure(
-    'CHECKPOINT_CORRUPT',
-    { key },
-    {
-      message: `${key} is damaged: ${why}.`,
-      hint: 'The newest checkpoint that verifies is used instead; check the disk or the bucket.',
-      cause,
-    },
-  );
 }
 
 function absent(

@@ -13,7 +13,8 @@ export {
   type Provenance,
   type ReadCheckpoint,
 } from './checkpoint.js';
-export { type Manifest } from './manifest.js';
+export { readWeights } from './verified.js';
+export { checkpointFolder, type Manifest } from './manifest.js';
 export { encodeWeights, weightsSha256, firstDigest, nextDigest } from './digest.js';
 export { nextLife } from './lives.js';
 export { planRetention } from './retention.js';

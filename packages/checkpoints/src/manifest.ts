@@ -19,6 +19,14 @@ export const manifestSchema = z.object({
   lossHistory: z.array(z.number()),
   /** The network's configuration and the engine that made these weights. */
   network: z.unknown(),
+  /** How cases were prepared and cut, as in the experiment: with it the folder alone is enough to predict. */
+  data: z
+    .object({
+      windowHu: z.tuple([z.number(), z.number()]),
+      patch: z.tuple([z.number(), z.number(), z.number()]),
+    })
+    .nullable()
+    .default(null),
   engineFingerprint: z.string().nullable(),
 });
 
@@ -28,6 +36,7 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export const checkpointFolder = (run: string, step: number): string =>
   `runs/${run}/checkpoints/${String(step)}`;
 export const manifestKey = (run: string, step: number): string =>
-  `${checkpointFolder(run, step)}/manifest.json`;
+  `${checkpointFolder(run, step)}/${manifestName}`;
+export const manifestName = 'manifest.json';
 export const weightsName = 'weights.safetensors';
 export const optimizerName = 'optimizer.safetensors';

@@ -1,7 +1,7 @@
 /**
  * One member's training: which samples a step takes, the shards' gradients, the exact sum, the optimiser,
- * checkpoints and the step log; and the same steps replayed alone. Knows nothing of queues, runs' documents
- * or metrics: it reports facts.
+ * checkpoints and the step log; the same steps replayed alone; and a trained network applied to a case.
+ * Knows nothing of queues, runs' documents or metrics: it reports facts.
  */
 export { trainRun, type FinishReason, type TrainOptions } from './loop.js';
 export { replaySteps, type ReplayOptions } from './replay.js';
@@ -9,3 +9,4 @@ export { engineFingerprint } from './fingerprint.js';
 export type { PhaseSeconds, StepFact, TrainingFact } from './facts.js';
 export { epochOf, learningRateAt, type TrainingCase, type TrainingSpec } from './spec.js';
 export { namedWeights, weightsOf } from './state.js';
+export { modelOf, predictCase, type Model } from './inference.js';

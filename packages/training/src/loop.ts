@@ -7,6 +7,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
   writeSteps,
+  type Provenance,
 } from '@lvnet/checkpoints';
 import { asFailure, Failure, sleep, systemClock } from '@lvnet/core';
 import type { Engine } from '@lvnet/engine';
@@ -45,7 +46,7 @@ export interface TrainOptions {
   members: { min: number; wanted: number };
   checkpoint: { everySteps: number; keep: number };
   /** Written into manifests. */
-  provenance: { network: unknown; engineFingerprint: string };
+  provenance: Required<Pick<Provenance, 'network' | 'data' | 'engineFingerprint'>>;
   stop: { signal: AbortSignal; why: () => 'released' | 'leave' };
   /** With a stop rule: the verdict on the epoch that ended with this step, once there is one. */
   verdict: ((step: number) => Promise<{ stop: boolean } | undefined>) | undefined;

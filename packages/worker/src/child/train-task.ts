@@ -12,7 +12,7 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
   const document = await readRunDocument(store, job.run);
   const plan = await readPlan(store, job.run);
   const spec = trainingSpecOf(document, plan);
-  const { workers, exchange, checkpoint } = document.experiment;
+  const { workers, exchange, checkpoint, network, data } = document.experiment;
   await trainRun({
     spec,
     engine: context.engine,
@@ -22,7 +22,11 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     wire: exchange.wire,
     members: { min: Math.min(workers.min, spec.shards), wanted: Math.min(workers.max, spec.shards) },
     checkpoint,
-    provenance: { network: document.experiment.network, engineFingerprint: document.engine.fingerprint },
+    provenance: {
+      network,
+      data: { windowHu: data.windowHu, patch: data.patch },
+      engineFingerprint: document.engine.fingerprint,
+    },
     stop,
     verdict:
       document.experiment.training.stop === undefined

@@ -1,11 +1,10 @@
-import { readCheckpoint } from '@lvnet/checkpoints';
+import { checkpointFolder, readWeights } from '@lvnet/checkpoints';
 import { invariant } from '@lvnet/core';
-import { evaluateCase, predictVolume } from '@lvnet/evaluation';
+import { evaluateCase } from '@lvnet/evaluation';
 import { runKeys, type CaseResult, type PreparedRecord, type RunDocument } from '@lvnet/experiments';
-import { buildNetwork, predictForeground, type Network, type Weights } from '@lvnet/networks';
 import type { ValidateJob } from '@lvnet/queue';
 import { encodeSafetensors } from '@lvnet/safetensors';
-import { weightsOf } from '@lvnet/training';
+import { modelOf, predictCase, type Model } from '@lvnet/training';
 import { loadPrepared, restoreMask, sourceLabel, type PreparedCase } from '@lvnet/volumes';
 import { readPlan, readRunDocument, writeDocument, type TaskContext } from './context.js';
 
@@ -21,7 +20,8 @@ export async function validateTask(job: CaseJob, context: TaskContext): Promise<
   const record = await recordOf(context, job);
   const model = await loadModel(context, document, job.step);
   const prepared = await loadPrepared(store, record.prepared, record.sha256);
-  const foreground = await predict(context, model, document, prepared);
+  const slices = document.experiment.data.patch[0];
+  const foreground = await predictCase(context.engine, model, prepared, slices);
   const prediction = restoreMask(prepared, foreground);
   const { shape, spacingMm } = prepared.source;
   const metrics = evaluateCase({ reference: sourceLabel(prepared), prediction, shape, spacingMm });
@@ -44,40 +44,16 @@ async function recordOf({ store }: TaskContext, job: CaseJob): Promise<PreparedR
   return record;
 }
 
-interface Model {
-  key: string;
-  network: Network;
-  weights: Weights;
-}
-
 /** The weights of the last asked checkpoint: an epoch's cases come one after the other. */
-let loaded: Model | undefined;
+let loaded: { key: string; model: Model } | undefined;
 
 async function loadModel({ store }: TaskContext, document: RunDocument, step: number): Promise<Model> {
   const key = `${document.run}@${String(step)}`;
-  if (loaded?.key === key) return loaded;
-  const { state } = await readCheckpoint(store, document.run, step);
-  const network = buildNetwork(document.experiment.network);
-  loaded = { key, network, weights: weightsOf(network, state.weights) };
-  return loaded;
-}
-
-function predict(
-  { engine }: TaskContext,
-  { network, weights }: Model,
-  document: RunDocument,
-  prepared: PreparedCase,
-): Promise<Float32Array> {
-  const slices = document.experiment.data.patch[0];
-  return predictVolume({
-    forward: (image, shape) => predictForeground(engine, network, weights, image, shape),
-    image: prepared.image,
-    depth: prepared.depth,
-    rows: prepared.rows,
-    columns: prepared.columns,
-    slices,
-    overlapSlices: slices / 2,
-  });
+  if (loaded?.key === key) return loaded.model;
+  const { weights } = await readWeights(store, checkpointFolder(document.run, step));
+  const model = modelOf(document.experiment.network, weights);
+  loaded = { key, model };
+  return model;
 }
 
 /** The slice with most liver, for the report's pictures. */
