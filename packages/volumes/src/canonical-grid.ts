@@ -48,7 +48,7 @@ export function canonicalGrid({
   };
 }
 
-/** Calls `visit` for every voxel of a canonical slice, columns fastest, with its index in the source. */
+/** Copies a canonical slice, columns fastest, out of the source's voxels. */
 export function gatherSlice(
   grid: CanonicalGrid,
   slice: number,
@@ -60,6 +60,23 @@ export function gatherSlice(
     let index = grid.base + slice * grid.sliceStride + row * grid.rowStride;
     for (let column = 0; column < grid.columns; column++) {
       target[at++] = source[index] ?? 0;
+      index += grid.columnStride;
+    }
+  }
+}
+
+/** The reverse of gatherSlice: puts a canonical slice where it belongs in the source's grid. */
+export function scatterSlice(
+  grid: CanonicalGrid,
+  slice: number,
+  source: Float64Array,
+  target: Uint8Array | Float32Array,
+): void {
+  let at = 0;
+  for (let row = 0; row < grid.rows; row++) {
+    let index = grid.base + slice * grid.sliceStride + row * grid.rowStride;
+    for (let column = 0; column < grid.columns; column++) {
+      target[index] = source[at++] ?? 0;
       index += grid.columnStride;
     }
   }

@@ -5,7 +5,7 @@
  * Knows nothing of networks, training, metrics or jobs.
  */
 export { discoverCases, listCases, type CaseFiles, type Layout } from './case-files.js';
-export type { Geometry, Triple, Volume } from './geometry.js';
+export { samePlace, type Geometry, type Triple, type Volume } from './geometry.js';
 export type { Datatype } from './nifti/datatype.js';
 export { readLabelMap, readNifti, type LabelMap, type ReadOptions } from './nifti/read.js';
 export { writeNifti, type NiftiContent } from './nifti/write.js';
@@ -13,7 +13,7 @@ export { describeVolume, type VolumeDescription } from './describe.js';
 export { hashCase, type CaseHash } from './content-hash.js';
 export { checkDataset, type CheckedCase, type DatasetReport } from './check-dataset.js';
 export { canonicalOrientation } from './canonical-grid.js';
-export { preparedName, type CaseTransform, type PreparedCase } from './prepared.js';
+export { preparedName, transformFor, type CaseTransform, type PreparedCase } from './prepared.js';
 export { prepareCase, type CaseSource } from './prepare.js';
 export { prepareCaseInThread } from './prepare-thread.js';
 export {
@@ -24,7 +24,8 @@ export {
   storePrepared,
   type CaseStore,
 } from './prepared-file.js';
-export { restoreMask, sourceLabel } from './restore.js';
+export { ensurePrepared, type StoredCase } from './ensure-prepared.js';
+export { restoreForeground, restoreMask, sourceLabel } from './restore.js';
 export {
   checkSplit,
   loadSplit,

@@ -9,7 +9,7 @@ import { prepareCaseInThread } from './prepare-thread.js';
 import { prepareCase, prepareVoxels } from './prepare.js';
 import { decodePrepared, encodePrepared, loadPrepared, preparedKey, storePrepared } from './prepared-file.js';
 import { decodeRuns, encodeRuns, preparedName, type CaseTransform, type PreparedCase } from './prepared.js';
-import { restoreMask, sourceLabel } from './restore.js';
+import { restoreForeground, restoreMask, sourceLabel } from './restore.js';
 import { temporaryFolder } from './test-data.fixture.js';
 
 const transform: CaseTransform = {
@@ -222,6 +222,7 @@ describe('restoreMask', () => {
     const grid = { source, depth: 1, rows: 1, columns: 2 };
     assert.deepEqual([...restoreMask(grid, foreground)], [0, 0, 1, 1]);
     assert.deepEqual([...restoreMask(grid, foreground, 0.2)], [0, 1, 1, 1]);
+    assert.deepEqual([...restoreForeground(grid, foreground)], [0, 0.25, 0.75, 1]);
     assert.throws(() => restoreMask(grid, new Uint8Array(3)), { code: 'SHAPE_MISMATCH' });
   });
 });

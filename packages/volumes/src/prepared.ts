@@ -15,6 +15,15 @@ export interface CaseTransform {
   spacingOverrideMm?: readonly [number, number, number];
 }
 
+/** The transform that an experiment's data section asks for; patch = [slices, rows, columns]. */
+export function transformFor(data: {
+  windowHu: readonly [number, number];
+  patch: readonly [number, number, number];
+}): CaseTransform {
+  const { windowHu, patch } = data;
+  return { version: 1, windowHu, rows: patch[1], columns: patch[2], normalise: 'volume' };
+}
+
 /** A case ready for the network, with all that leads back to its source. Axes are canonical (LPS), columns fastest. */
 export interface PreparedCase {
   case: string;

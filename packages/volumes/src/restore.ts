@@ -1,8 +1,10 @@
 import { Failure, invariant } from '@lvnet/core';
-import { canonicalGrid } from './canonical-grid.js';
+import { canonicalGrid, scatterSlice } from './canonical-grid.js';
 import { voxelCount } from './geometry.js';
 import { decodeRuns, type PreparedCase } from './prepared.js';
 import { sliceResampler } from './resample.js';
+
+type Prepared = Pick<PreparedCase, 'source' | 'depth' | 'rows' | 'columns'>;
 
 /**
  * Brings a prediction back to the source's resolution and axis order.
@@ -12,10 +14,30 @@ import { sliceResampler } from './resample.js';
  * @throws Failure('SHAPE_MISMATCH')
  */
 export function restoreMask(
-  prepared: Pick<PreparedCase, 'source' | 'depth' | 'rows' | 'columns'>,
+  prepared: Prepared,
   foreground: Float32Array | Uint8Array,
   threshold = 0.5,
 ): Uint8Array {
+  const mask = new Uint8Array(voxelCount(prepared.source.shape));
+  restoreInto(mask, prepared, foreground, (slice) => {
+    for (let i = 0; i < slice.length; i++) slice[i] = (slice[i] ?? 0) >= threshold ? 1 : 0;
+  });
+  return mask;
+}
+
+/** As restoreMask, but the probability itself. */
+export function restoreForeground(prepared: Prepared, foreground: Float32Array): Float32Array {
+  const restored = new Float32Array(voxelCount(prepared.source.shape));
+  restoreInto(restored, prepared, foreground, () => undefined);
+  return restored;
+}
+
+function restoreInto(
+  target: Uint8Array | Float32Array,
+  prepared: Prepared,
+  foreground: Float32Array | Uint8Array,
+  change: (slice: Float64Array) => void,
+): void {
   const { source, depth, rows, columns } = prepared;
   const area = rows * columns;
   if (foreground.length !== depth * area) {
@@ -23,19 +45,12 @@ export function restoreMask(
     throw new Failure('SHAPE_MISMATCH', { depth, rows, columns, found: foreground.length }, { message });
   }
   const grid = canonicalGrid(source);
-  const mask = new Uint8Array(voxelCount(source.shape));
   const resample = sliceResampler(prepared, grid);
   for (let k = 0; k < depth; k++) {
     const slice = resample(Float64Array.from(foreground.subarray(k * area, (k + 1) * area)));
-    let at = 0;
-    for (let row = 0; row < grid.rows; row++) {
-      const start = grid.base + k * grid.sliceStride + row * grid.rowStride;
-      for (let column = 0; column < grid.columns; column++) {
-        if ((slice[at++] ?? 0) >= threshold) mask[start + column * grid.columnStride] = 1;
-      }
-    }
+    change(slice);
+    scatterSlice(grid, k, slice, target);
   }
-  return mask;
 }
 
 /**

@@ -1,15 +1,7 @@
 import { Failure, invariant } from '@lvnet/core';
 import { runKeys, type PreparedRecord, type RunDocument } from '@lvnet/experiments';
 import type { PrepareJob } from '@lvnet/queue';
-import {
-  discoverCases,
-  loadPrepared,
-  preparedName,
-  prepareCaseInThread,
-  storePrepared,
-  type CaseFiles,
-  type CaseTransform,
-} from '@lvnet/volumes';
+import { discoverCases, ensurePrepared, transformFor, type CaseFiles } from '@lvnet/volumes';
 import { readRunDocument, writeDocument, type TaskContext } from './context.js';
 
 /** Brings one case into the store in prepared form; the record tells the sampler what it needs. */
@@ -18,30 +10,12 @@ export async function prepareTask(job: PrepareJob, { store }: TaskContext): Prom
   if ((await store.head(key)) !== undefined) return;
   const document = await readRunDocument(store, job.run);
   const expected = expectedHash(document, job.case);
-  const transform = transformOf(document);
-  const name = preparedName(expected, transform);
-  if ((await store.head(`cases/${name}.safetensors`)) === undefined) {
-    const prepared = await prepareCaseInThread(await filesOf(document, job.case), transform);
-    if (prepared.contentSha256 !== expected) throw changed(document, job.case);
-    await storePrepared(store, prepared);
-  }
-  const { prepared, sha256 } = await loadPrepared(store, name);
-  const record: PreparedRecord = {
-    case: job.case,
-    prepared: name,
-    sha256,
-    depth: prepared.depth,
-    rows: prepared.rows,
-    columns: prepared.columns,
-    liver: prepared.liver,
-    warnings: [...prepared.warnings],
-  };
+  const transform = transformFor(document.experiment.data);
+  const { created: _created, ...facts } = await ensurePrepared(store, expected, transform, () =>
+    filesOf(document, job.case),
+  );
+  const record: PreparedRecord = { case: job.case, ...facts };
   await writeDocument(store, key, record);
-}
-
-export function transformOf(document: RunDocument): CaseTransform {
-  const { windowHu, patch } = document.experiment.data;
-  return { version: 1, windowHu, rows: patch[1], columns: patch[2], normalise: 'volume' };
 }
 
 function expectedHash(document: RunDocument, id: string): string {
@@ -61,17 +35,6 @@ async function filesOf(document: RunDocument, id: string): Promise<CaseFiles> {
     {
       message: `Case ${id} is not in ${root} any more.`,
       hint: 'Put it back, or submit the experiment again without it.',
-    },
-  );
-}
-
-function changed(document: RunDocument, id: string): Failure {
-  return new Failure(
-    'DATASET_INVALID',
-    { root: document.experiment.data.root, case: id },
-    {
-      message: `Case ${id} in ${document.experiment.data.root} is not the one that was submitted.`,
-      hint: 'Its voxels changed since then; submit the experiment again to use the new ones.',
     },
   );
 }
