@@ -1,5 +1,10 @@
 import { z } from 'zod';
 
+/** Every network that can be built. */
+export const networkNames = ['lv-net'] as const;
+
+export type NetworkName = (typeof networkNames)[number];
+
 /** The `network:` section of an experiment. Defaults are the paper's LV-Net. */
 export const networkConfigSchema = z.strictObject({
   name: z.literal('lv-net').default('lv-net'),

@@ -19,6 +19,8 @@ export interface ShardOptions {
   /** Weights of the deep-supervision heads. */
   eta: readonly number[];
   order: 'coarse-to-fine' | 'fine-to-coarse';
+  /** Sees each head's logits [samples, slices, rows, columns, classes], valid during the call only. */
+  onLogits?: (head: string, logits: Float32Array) => void;
 }
 
 export interface ShardResult {
@@ -59,7 +61,9 @@ export function shardGradient(
       training: true,
       onStatistics: (layer, statistics) => seen.set(layer, statistics),
     });
-    const terms = [logits.main, ...logits.heads].map((head) => softmaxCrossEntropy(head, classes));
+    const heads = [logits.main, ...logits.heads];
+    if (o.onLogits !== undefined) tell(network.headNames, heads, o.onLogits);
+    const terms = heads.map((head) => softmaxCrossEntropy(head, classes));
     const total = weightedSum(terms, [1, ...headWeights(o)]);
     losses.push(...[total, ...terms].map((term) => term.dataSync()[0] ?? Number.NaN));
     forwardEndMs = performance.now();
@@ -79,6 +83,14 @@ export function shardGradient(
     forwardMs: forwardEndMs - startMs,
     backwardMs: performance.now() - forwardEndMs,
   };
+}
+
+function tell(
+  names: readonly string[],
+  heads: readonly tf.Tensor[],
+  use: (name: string, logits: Float32Array) => void,
+): void {
+  for (const [i, name] of names.entries()) use(name, (heads[i] as tf.Tensor).dataSync<'float32'>());
 }
 
 /** Weights of the heads from coarse to fine: the paper's first eta belongs to the coarsest head. */
