@@ -36,7 +36,11 @@ export function evaluateCase(
   options: EvaluateOptions = {},
 ): CaseMetrics {
   const metrics = { ...overlapMetrics(pair), ...surfaceMetrics(pair, options) };
-  if (options.litsScorer !== true) return metrics;
+  return options.litsScorer === true ? litsScored(metrics) : metrics;
+}
+
+/** The metrics with the official LiTS scorer's number in the place of those that are not defined. */
+export function litsScored(metrics: CaseMetrics): CaseMetrics {
   const score = (value: number | null) => value ?? undefinedScore;
   const { dice, voe, rvd, rvdAbs, assdMm, rmsdMm, mssdMm, hd95Mm } = metrics;
   return {

@@ -7,6 +7,7 @@
 export {
   caseMetricNames,
   evaluateCase,
+  litsScored,
   undefinedScore,
   type CaseMetricName,
   type CaseMetrics,
