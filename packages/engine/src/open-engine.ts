@@ -23,16 +23,18 @@ export interface Engine {
 const registered = new Set<string>();
 
 /**
+ * @param o.kind `auto`: our own kernels where they are built, else the plain loops
  * @param o.threads of the native engine; default: all cores
  * @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here
  */
-export async function openEngine(o: { kind: EngineKind; threads?: number }): Promise<Engine> {
-  const { kernels, instructionSet, setThreads } = kernelsOf(o.kind);
-  const name = `lvnet-${o.kind}`;
+export async function openEngine(o: { kind: EngineKind | 'auto'; threads?: number }): Promise<Engine> {
+  const kind = o.kind === 'auto' ? bestKind() : o.kind;
+  const { kernels, instructionSet, setThreads } = kernelsOf(kind);
+  const name = `lvnet-${kind}`;
   registerBackend(name, kernels);
   if (!registered.has(name)) registerOperations(name);
   registered.add(name);
-  let threads = o.kind === 'native' ? (o.threads ?? availableParallelism()) : 1;
+  let threads = kind === 'native' ? (o.threads ?? availableParallelism()) : 1;
   setThreads(threads);
   const activate = () => {
     if (tf.getBackend() === name) return;
@@ -42,7 +44,7 @@ export async function openEngine(o: { kind: EngineKind; threads?: number }): Pro
   activate();
   await tf.ready();
   return {
-    kind: o.kind,
+    kind,
     kernels,
     instructionSet,
     get threads() {
@@ -59,6 +61,8 @@ export async function openEngine(o: { kind: EngineKind; threads?: number }): Pro
     },
   };
 }
+
+const bestKind = (): EngineKind => (loadKernels() === undefined ? 'reference' : 'native');
 
 function kernelsOf(kind: EngineKind): {
   kernels: KernelSet;

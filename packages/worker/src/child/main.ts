@@ -1,6 +1,6 @@
 import { asFailure } from '@lvnet/core';
 import { openEngine, type EngineKind } from '@lvnet/engine';
-import { dieWithParent, loadKernels } from '@lvnet/kernels';
+import { dieWithParent } from '@lvnet/kernels';
 import type { Job } from '@lvnet/queue';
 import { openStore } from '@lvnet/store';
 import { engineFingerprint } from '@lvnet/training';
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
 
 async function openContext(): Promise<TaskContext> {
   const { env } = process;
-  const kind = engineKind(env['LVNET_ENGINE'] ?? 'auto');
+  const kind = (env['LVNET_ENGINE'] ?? 'auto') as EngineKind | 'auto';
   const threads = Number(env['LVNET_THREADS'] ?? 0);
   const engine = await openEngine(threads > 0 ? { kind, threads } : { kind });
   const fingerprint = engineFingerprint(engine);
@@ -52,12 +52,6 @@ async function openContext(): Promise<TaskContext> {
       send({ kind: 'fact', fact });
     },
   };
-}
-
-/** `auto`: our own kernels where they are built. */
-function engineKind(asked: string): EngineKind {
-  if (asked !== 'auto') return asked as EngineKind;
-  return loadKernels() === undefined ? 'reference' : 'native';
 }
 
 async function runTask(
