@@ -4,7 +4,7 @@
  * Owns yaml.
  */
 export { experimentSchema, experimentJsonSchema, type Experiment } from './experiment.js';
-export { parseExperiment, type ParseOptions } from './parse.js';
+export { applySettings, parseExperiment, type ParseOptions } from './parse.js';
 export { preflight } from './contradictions.js';
 export type { Problem } from './problems.js';
 export { identityOf, runIdOf } from './identity.js';

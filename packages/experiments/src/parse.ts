@@ -18,7 +18,7 @@ export interface ParseOptions {
  */
 export function parseExperiment(text: string, options: ParseOptions = {}): Experiment {
   const input = readYaml(text, options.file);
-  for (const change of options.set ?? []) applyChange(input, change);
+  applySettings(input, options.set ?? []);
   return resolveExperiment(input, options.file);
 }
 
@@ -56,6 +56,15 @@ export function readYaml(text: string, file: string | undefined): Record<string,
   );
 }
 
+/**
+ * Changes values in place, as `--set path=value` does.
+ *
+ * @throws Failure('ARGUMENT_INVALID')
+ */
+export function applySettings(input: Record<string, unknown>, set: readonly string[]): void {
+  for (const change of set) applyChange(input, change);
+}
+
 function applyChange(input: Record<string, unknown>, change: string): void {
   const cut = change.indexOf('=');
   if (cut < 1) {
@@ -65,7 +74,19 @@ function applyChange(input: Record<string, unknown>, change: string): void {
       { message: `--set ${change} is not path=value.`, hint: 'For example: --set network.expansionRate=6' },
     );
   }
-  const value: unknown = parseDocument(change.slice(cut + 1)).toJS();
+  const document = parseDocument(change.slice(cut + 1));
+  const [error] = document.errors;
+  if (error !== undefined) {
+    throw new Failure(
+      'ARGUMENT_INVALID',
+      { set: change },
+      {
+        message: `--set ${change}: the value cannot be read (${error.message.split('\n')[0] ?? ''}).`,
+        hint: "A list is written as '[1, 2]', in quotes for the shell.",
+      },
+    );
+  }
+  const value: unknown = document.toJS();
   setAt(input, change.slice(0, cut).split('.'), value);
 }
 

@@ -45,7 +45,8 @@ export async function hashCase(
   if (known !== undefined) return known;
   const hash = await measure(files);
   const entries = { ...(await readCache(o.cachePath)), [key]: hash };
-  await writeFileAtomic(o.cachePath, JSON.stringify({ version: 1, entries }));
+  // A memory that cannot be kept (a home that may not be written) only costs time.
+  await writeFileAtomic(o.cachePath, JSON.stringify({ version: 1, entries })).catch(() => undefined);
   return hash;
 }
 

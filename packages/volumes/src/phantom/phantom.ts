@@ -1,5 +1,6 @@
 import { counterRandom, Failure } from '@lvnet/core';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { canonicalGrid } from '../canonical-grid.js';
 import type { Triple } from '../geometry.js';
 import { writeNifti } from '../nifti/write.js';
@@ -71,13 +72,16 @@ export interface PhantomOptions {
   /** [slices, rows, columns]. */
   shape: readonly [number, number, number];
   seed: number;
+  /** Stops between two cases. */
+  signal?: AbortSignal;
+  onWritten?: (id: string) => void;
 }
 
 /**
  * Writes phantom patients in the LiTS layout: volume-N.nii.gz and segmentation-N.nii.gz, N from 0.
  *
  * @returns the files of each case
- * @throws Failure('ARGUMENT_INVALID' | 'DISK_FULL')
+ * @throws Failure('ARGUMENT_INVALID' | 'DISK_FULL' | 'CANCELLED')
  */
 export async function writePhantomDataset(
   o: PhantomOptions,
@@ -85,6 +89,8 @@ export async function writePhantomDataset(
   assertOptions(o);
   const written: { id: string; volume: string; label: string }[] = [];
   for (let index = 0; index < o.cases; index++) {
+    await setImmediate(); // a case takes long; signals get their turn here
+    if (o.signal?.aborted === true) throw cancelled(index);
     const { hu, label, shape, affine } = makePhantom(o.seed, index, o.shape);
     const id = String(index);
     const files = {
@@ -95,9 +101,13 @@ export async function writePhantomDataset(
     await writeNifti(files.volume, { voxels: hu, shape, affine, datatype: 'int16', description });
     await writeNifti(files.label, { voxels: label, shape, affine, datatype: 'uint8', description });
     written.push({ id, ...files });
+    o.onWritten?.(id);
   }
   return written;
 }
+
+const cancelled = (written: number) =>
+  new Failure('CANCELLED', { written }, { message: `Stopped after ${String(written)} phantoms.` });
 
 const [minExtent, maxExtent] = [8, 1024];
 
