@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { counterRandom } from '@lvnet/core';
+import { decodeSafetensors, encodeSafetensors, float32Of, type NamedTensor } from '@lvnet/safetensors';
+import { cliFolder, documentOf, filesBelow, runCli, type ErrorDocument } from './cli.fixture.js';
+
+const small = ['baseWidth=2', 'levels=3', 'blocksPerStage=1', 'expansionRate=2', 'kernel=3'];
+const set = (...changes: string[]) => changes.flatMap((change) => ['--set', change]);
+
+describe('lvnet networks, init and trace', function () {
+  this.timeout(120_000);
+  const folder = cliFolder();
+  const run = (...args: string[]) => runCli(args, folder.options());
+  const tensorsOf = async (name: string) => decodeSafetensors(await readFile(folder.path(name))).tensors;
+
+  it('count the paper’s network to the digit', async () => {
+    const result = await run('networks', 'lv-net', '--json');
+    const network = documentOf<Record<string, unknown>>(result);
+    assert.equal(network['parameters'], 1_659_282);
+    assert.equal(Number(network['gflops']).toFixed(2), '58.07');
+    assert.equal((Number(network['macs']) / 1e9).toFixed(3), '54.188');
+    assert.equal(network['storageMiB'], 6.56);
+    assert.ok(Array.isArray(network['layers']) && network['layers'].length > 200);
+    const { native } = network['memory'] as { native: { trainingBytes: number } };
+    assert.ok(native.trainingBytes > 2 ** 30);
+    const all = documentOf<{ networks: { name: string }[] }>(await run('networks', '--json'));
+    assert.deepEqual(
+      all.networks.map((item) => item.name),
+      ['lv-net'],
+    );
+    const people = await run('networks', 'lv-net');
+    assert.match(people.stdout, /total .*1,659,282 +58\.069/);
+  });
+
+  it('refuse inputs and options that do not fit', async () => {
+    const wrong: [string[], string][] = [
+      [['networks', 'lvnet'], 'NETWORK_INVALID'],
+      [['networks', 'lv-net', '--input', '16,100,100'], 'SHAPE_MISMATCH'],
+      [['networks', 'lv-net', '--set', 'expansonRate=4'], 'NETWORK_INVALID'],
+      [['networks', 'lv-net', '--set', 'expansionRate'], 'ARGUMENT_INVALID'],
+    ];
+    for (const [args, code] of wrong) {
+      const result = await run(...args, '--json');
+      assert.equal(result.code, 2);
+      assert.equal(documentOf<ErrorDocument>(result).error.code, code);
+    }
+  });
+
+  it('write the same initial weights for the same seed', async () => {
+    for (const [seed, out] of [
+      ['7', 'a'],
+      ['7', 'b'],
+      ['8', 'c'],
+    ] as const) {
+      const result = await run(
+        'init',
+        'lv-net',
+        '--seed',
+        seed,
+        '--out',
+        `${out}.safetensors`,
+        ...set(...small),
+      );
+      assert.equal(result.code, 0, result.stderr);
+    }
+    const [a, b, c] = await Promise.all(
+      ['a', 'b', 'c'].map((name) => readFile(folder.path(`${name}.safetensors`))),
+    );
+    assert.deepEqual(a, b);
+    assert.notDeepEqual(a, c);
+    const tensors = await tensorsOf('a.safetensors');
+    assert.deepEqual(tensors.get('stem.conv.weight')?.shape, [2, 1, 3, 3, 3]);
+    assert.equal(tensors.get('stem.bn.num_batches_tracked')?.dtype, 'I64');
+  });
+
+  async function writeBatch(name: string, over: Partial<Record<'image' | 'label', NamedTensor>> = {}) {
+    const random = counterRandom('trace');
+    const image = Float32Array.from({ length: 2 * 4 * 8 * 8 }, () => random.next() * 4 - 2);
+    const label = Int32Array.from(image, () => random.below(3));
+    await writeFile(
+      folder.path(name),
+      encodeSafetensors([
+        over.image ?? { name: 'image', dtype: 'F32', shape: [2, 1, 4, 8, 8], data: image },
+        over.label ?? { name: 'label', dtype: 'I32', shape: [2, 4, 8, 8], data: label },
+      ]),
+    );
+  }
+
+  const trace = (out: string, ...more: string[]) =>
+    run(
+      ...['trace', 'lv-net', '--weights', 'a.safetensors', '--batch', 'batch.safetensors', '--out', out],
+      ...set(...small, 'loss.eta=[0.5, 0.25]'),
+      ...more,
+    );
+
+  it('trace everything by its name, alike on both engines', async () => {
+    await writeBatch('batch.safetensors');
+    for (const engine of ['native', 'reference']) {
+      const result = await trace(`${engine}.safetensors`, '--engine', engine, '--json');
+      assert.equal(result.code, 0, result.stderr);
+    }
+    const [native, reference] = [
+      await tensorsOf('native.safetensors'),
+      await tensorsOf('reference.safetensors'),
+    ];
+    const weights = await tensorsOf('a.safetensors');
+    const norms = [...weights.keys()]
+      .filter((name) => name.endsWith('.running_mean'))
+      .map((name) => name.slice(0, -13));
+    const trained = [...weights.keys()].filter((name) => !/running_|num_batches/.test(name));
+    const expected = [
+      ...['logits.main', 'logits.1', 'logits.2', 'loss', 'loss.main', 'loss.1', 'loss.2'],
+      ...trained.map((name) => `grad.${name}`),
+      ...norms.flatMap((name) => [`stats.${name}.mean`, `stats.${name}.var`]),
+    ];
+    assert.deepEqual([...native.keys()], expected);
+    assert.deepEqual([...reference.keys()], expected);
+    assert.deepEqual(native.get('logits.main')?.shape, [2, 2, 4, 8, 8]);
+    for (const name of trained) assert.deepEqual(native.get(`grad.${name}`)?.shape, weights.get(name)?.shape);
+    for (const name of expected) {
+      const [a, b] = [native, reference].map((set_) => float32Of(set_.get(name) ?? assert.fail(name)));
+      const size = Math.max(1e-3, ...(b ?? []).map(Math.abs));
+      // Sums of some hundred float32 products in another order: below 1e-4 of the largest.
+      (a ?? []).forEach((value, i) => {
+        assert.ok(Math.abs(value - (b?.[i] ?? 0)) <= 1e-4 * size, `${name}[${String(i)}]`);
+      });
+    }
+    const value = (name: string) => float32Of(native.get(name) ?? assert.fail(name))[0] ?? 0;
+    const total = value('loss.main') + 0.5 * value('loss.1') + 0.25 * value('loss.2');
+    assert.ok(Math.abs(value('loss') - total) < 1e-6); // three float32 roundings of values near 1
+  });
+
+  it('refuse batches and weights that do not fit, and write nothing', async () => {
+    const labels = (shape: number[]): NamedTensor => ({
+      ...{ name: 'label', dtype: 'I32', shape },
+      data: new Int32Array(shape.reduce((a, b) => a * b, 1)),
+    });
+    const wrong: [() => Promise<unknown>, string[], string, number][] = [
+      [() => writeBatch('batch.safetensors', { label: labels([2, 4, 8, 4]) }), [], 'SHAPE_MISMATCH', 2],
+      [() => writeBatch('batch.safetensors', { label: labels([2]) }), [], 'SHAPE_MISMATCH', 2],
+      [() => writeFile(folder.path('batch.safetensors'), 'no tensors'), [], 'SAFETENSORS_INVALID', 1],
+      [() => writeBatch('batch.safetensors'), ['--set', 'expansionRate=3'], 'WEIGHTS_MISMATCH', 2],
+      [() => writeBatch('batch.safetensors'), ['--set', 'blocksPerStage=2'], 'WEIGHTS_MISMATCH', 2],
+      [() => Promise.resolve(), ['--set', 'levels=2'], 'EXPERIMENT_CONTRADICTORY', 2],
+      [() => Promise.resolve(), ['--set', 'levels=2', '--set', 'loss.eta=[1]'], 'WEIGHTS_MISMATCH', 2],
+      [() => Promise.resolve(), ['--engine', 'tensorflow'], 'ENGINE_UNAVAILABLE', 2],
+      [() => Promise.resolve(), ['--weights', 'none'], 'FILE_NOT_FOUND', 2],
+    ];
+    const before = await filesBelow(folder.path());
+    for (const [prepare, more, code, exit] of wrong) {
+      await prepare();
+      const result = await trace('refused.safetensors', ...more, '--json');
+      assert.equal(documentOf<ErrorDocument>(result).error.code, code, result.stdout);
+      assert.equal(result.code, exit);
+    }
+    assert.deepEqual(await filesBelow(folder.path()), before);
+  });
+});
+
+describe('lvnet setup', function () {
+  this.timeout(30_000);
+  const folder = cliFolder();
+
+  it('says what does not exist yet', async () => {
+    const result = await runCli(['setup', 'tensorflow', '--json'], folder.options());
+    assert.equal(result.code, 2);
+    assert.equal(documentOf<ErrorDocument>(result).error.code, 'ENGINE_UNAVAILABLE');
+  });
+});

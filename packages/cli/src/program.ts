@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs';
+import { Failure, nearestName } from '@lvnet/core';
+import { Command } from 'commander';
+import { clusterCommands } from './cluster-catalogue.js';
+import { registerLocalCommands } from './local/register.js';
+
+/** The order of `lvnet --help`. */
+const groups: readonly [heading: string, names: readonly string[]][] = [
+  ['Start here:', ['demo', 'up']],
+  ['Data:', ['data', 'volume']],
+  ['Experiments:', ['run', 'sweep', 'ls', 'status', 'watch', 'pause', 'resume', 'cancel']],
+  ['Results:', ['predict', 'evaluate', 'export']],
+  ['Networks:', ['networks', 'init', 'trace']],
+  ['Running a cluster:', ['coordinator', 'worker', 'setup']],
+];
+
+/**
+ * The program with every command. Those of a cluster bring half the house with them, so they are loaded
+ * only when one of them is asked for; their names and descriptions are always there.
+ *
+ * @param words the command line
+ * @throws Failure('ARGUMENT_INVALID') for an unknown command, with the nearest name
+ */
+export async function createProgram(words: readonly string[]): Promise<Command> {
+  const wanted = words.find((word) => !word.startsWith('-'));
+  const isCluster =
+    wanted !== undefined && clusterCommands.some(({ name, alias }) => wanted === name || wanted === alias);
+  const local = collect(registerLocalCommands);
+  const cluster = isCluster ? await loadClusterCommands() : clusterCommands.map(standIn);
+  const program = emptyProgram();
+  const all = [...local, ...cluster];
+  for (const [heading, names] of groups) {
+    for (const command of all.filter((item) => names.includes(item.name()))) {
+      program.addCommand(command.helpGroup(heading));
+    }
+  }
+  refuseUnknown(wanted, all);
+  return program;
+}
+
+/** The names that lead to the command that was given: data check. */
+export function commandPath(program: Command, words: readonly string[]): string[] {
+  const path: string[] = [];
+  let at: Command | undefined = program;
+  for (const word of words.filter((item) => !item.startsWith('-'))) {
+    at = at.commands.find((item) => item.name() === word || item.aliases().includes(word));
+    if (at === undefined) break;
+    path.push(at.name());
+  }
+  return path;
+}
+
+export async function loadClusterCommands(): Promise<readonly Command[]> {
+  const { registerClusterCommands } = await import('./cluster/register.js');
+  return collect(registerClusterCommands);
+}
+
+function collect(register: (program: Command) => void): readonly Command[] {
+  const scratch = emptyProgram();
+  register(scratch);
+  return scratch.commands;
+}
+
+/** Settings are handed down to the commands that are made from here. */
+function emptyProgram(): Command {
+  return new Command('lvnet')
+    .description(
+      'Train LV-Net, a small network that segments the liver in CT, on several workers: exactly, whatever fails.',
+    )
+    .usage('<command> [options]')
+    .version(readVersion(), '-V, --version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .option('--debug', 'show where an error came from')
+    .configureHelp({ subcommandTerm: (command) => command.name(), showGlobalOptions: true })
+    .configureOutput({ outputError: () => undefined }) // main tells errors in one form
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nEvery command explains itself: lvnet <command> --help\nA first look, with synthetic scans: npx lvnet demo\n',
+    );
+}
+
+const standIn = ({ name, alias, description }: (typeof clusterCommands)[number]): Command => {
+  const command = new Command(name).description(description);
+  return alias === undefined ? command : command.alias(alias);
+};
+
+function refuseUnknown(wanted: string | undefined, commands: readonly Command[]): void {
+  const names = commands.flatMap((command) => [command.name(), ...command.aliases()]);
+  if (wanted === undefined || names.includes(wanted)) return;
+  const nearest = nearestName(wanted, names);
+  throw new Failure(
+    'ARGUMENT_INVALID',
+    { command: wanted, nearest: nearest ?? null },
+    {
+      message: `There is no command ${wanted}.`,
+      hint: nearest === undefined ? 'lvnet --help lists all commands.' : `Did you mean lvnet ${nearest}?`,
+    },
+  );
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
