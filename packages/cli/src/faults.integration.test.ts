@@ -5,8 +5,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { startPrivateRedis } from '@lvnet/redis';
+import { findS3Server, freePort, startS3Server } from '@lvnet/store/testing';
 import { bin, cliFolder, documentOf, runCli, type CliOptions, type ErrorDocument } from './cli.fixture.js';
-import { findVersitygw, freePort, startLoopbackS3 } from './s3-server.fixture.js';
 
 const experiment = 'name: x\ndata: { root: phantoms, split: { train: 1, validation: 0, test: 0 } }\n';
 
@@ -140,14 +140,12 @@ describe('what goes wrong', function () {
   });
 
   it('wrong credentials of a store', async function () {
-    const program = findVersitygw();
-    if (program === undefined) {
-      if (process.env['CI'] !== undefined) throw new Error('CI needs versitygw: run lvnet setup s3');
-      process.stderr.write('      skipped: no versitygw (lvnet setup s3 installs it)\n');
+    if (findS3Server() === undefined && process.env['CI'] === undefined) {
+      process.stderr.write('      skipped: no S3 server (npx lvnet setup s3 installs one)\n');
       this.skip();
     }
-    await using server = await startLoopbackS3(program, folder.path('s3'), 'lvnet-cli');
-    const right = { ...server.env, LVNET_STORE: 's3://lvnet-cli/x' };
+    await using server = await startS3Server();
+    const right = { ...server.env, LVNET_STORE: `s3://${server.bucket}/x` };
     const found = await runCli(['ls', '--json'], withEnv(right));
     assert.deepEqual([found.code, documentOf(found)], [0, { runs: [] }]);
     const wrong = { ...right, AWS_SECRET_ACCESS_KEY: 'another' };
@@ -160,7 +158,7 @@ describe('what goes wrong', function () {
     const taken = createServer();
     const port = await listen(taken);
     const env = { LVNET_REDIS_URL: redis.url, LVNET_STORE: `file://${folder.path('store')}` };
-    for (const name of ['worker', 'coordinator']) {
+    for (const name of ['worker', 'coordinator', 'up']) {
       const { code, stderr } = await runCli([name, '--port', String(port)], withEnv(env));
       assert.equal(code, 2, stderr);
       assert.match(stderr, new RegExp(`^Port ${String(port)} is .*in use\\.$`, 'm'));

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
-import { clusterCommands } from './cluster-catalogue.js';
 import { cliFolder, documentOf, runCli, startCli, type ErrorDocument } from './cli.fixture.js';
 
 const local = [
   ...['data phantom', 'data check', 'data prepare', 'data split'],
   ...['volume', 'networks', 'init', 'trace', 'evaluate', 'predict', 'export', 'setup'],
 ];
-const commands = [...local, ...clusterCommands.map((command) => command.name)];
+const cluster = [
+  ...['demo', 'up', 'run', 'sweep', 'ls', 'status', 'watch', 'cancel', 'pause', 'resume'],
+  ...['coordinator', 'worker'],
+];
+const commands = [...local, ...cluster];
 
 describe('lvnet --help', function () {
   this.timeout(30_000);

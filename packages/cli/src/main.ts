@@ -19,7 +19,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     process.exit();
   });
   try {
-    const program = await createProgram(words);
+    const program = createProgram(words);
     command = commandPath(program, words);
     if (words.length === 0) program.outputHelp();
     else await program.parseAsync([...words], { from: 'user' });

@@ -8,6 +8,16 @@ export function parseCount(text: string): number {
   throw new InvalidArgumentError('Give a whole number from 1 on.');
 }
 
+export function parseIndex(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Give a whole number from 0 on.');
+}
+
+export function parsePort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('Give a port from 1 to 65535, or 0 for any free one.');
+}
+
 export function parseSeed(text: string): number {
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw new InvalidArgumentError('Give a whole number from 0 on.');
@@ -52,6 +62,6 @@ export const engineOption = (): Option =>
     .default('auto', 'native where it is built, else reference');
 
 export const settingsOption = (example: string): Option =>
-  new Option('--set <path=value>', `change one option of the network, as in ${example}; may be repeated`)
+  new Option('--set <path=value>', `change one value, as in ${example}; may be repeated`)
     .argParser(collectValues)
     .default([], 'none');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Failure, nearestName } from '@lvnet/core';
 import { Command } from 'commander';
-import { clusterCommands } from './cluster-catalogue.js';
+import { registerClusterCommands } from './cluster/register.js';
 import { registerLocalCommands } from './local/register.js';
 
 /** The order of `lvnet --help`. */
@@ -15,20 +15,15 @@ const groups: readonly [heading: string, names: readonly string[]][] = [
 ];
 
 /**
- * The program with every command. Those of a cluster bring half the house with them, so they are loaded
- * only when one of them is asked for; their names and descriptions are always there.
+ * The program with every command.
  *
  * @param words the command line
  * @throws Failure('ARGUMENT_INVALID') for an unknown command, with the nearest name
  */
-export async function createProgram(words: readonly string[]): Promise<Command> {
+export function createProgram(words: readonly string[]): Command {
   const wanted = words.find((word) => !word.startsWith('-'));
-  const isCluster =
-    wanted !== undefined && clusterCommands.some(({ name, alias }) => wanted === name || wanted === alias);
-  const local = collect(registerLocalCommands);
-  const cluster = isCluster ? await loadClusterCommands() : clusterCommands.map(standIn);
   const program = emptyProgram();
-  const all = [...local, ...cluster];
+  const all = [...collect(registerLocalCommands), ...collect(registerClusterCommands)];
   for (const [heading, names] of groups) {
     for (const command of all.filter((item) => names.includes(item.name()))) {
       program.addCommand(command.helpGroup(heading));
@@ -48,11 +43,6 @@ export function commandPath(program: Command, words: readonly string[]): string[
     path.push(at.name());
   }
   return path;
-}
-
-export async function loadClusterCommands(): Promise<readonly Command[]> {
-  const { registerClusterCommands } = await import('./cluster/register.js');
-  return collect(registerClusterCommands);
 }
 
 function collect(register: (program: Command) => void): readonly Command[] {
@@ -80,11 +70,6 @@ function emptyProgram(): Command {
       '\nEvery command explains itself: lvnet <command> --help\nA first look, with synthetic scans: npx lvnet demo\n',
     );
 }
-
-const standIn = ({ name, alias, description }: (typeof clusterCommands)[number]): Command => {
-  const command = new Command(name).description(description);
-  return alias === undefined ? command : command.alias(alias);
-};
 
 function refuseUnknown(wanted: string | undefined, commands: readonly Command[]): void {
   const names = commands.flatMap((command) => [command.name(), ...command.aliases()]);

@@ -17,9 +17,14 @@ export interface ParseOptions {
  * @throws Failure('EXPERIMENT_INVALID' | 'EXPERIMENT_CONTRADICTORY') with `details.problems`
  */
 export function parseExperiment(text: string, options: ParseOptions = {}): Experiment {
-  const input = readYaml(text, options.file);
-  applySettings(input, options.set ?? []);
-  return resolveExperiment(input, options.file);
+  return resolveExperiment(readChanged(text, options), options.file);
+}
+
+/** The text as plain data with the changes applied. */
+export function readChanged(text: string, { file, set = [] }: ParseOptions): Record<string, unknown> {
+  const input = readYaml(text, file);
+  applySettings(input, set);
+  return input;
 }
 
 export function resolveExperiment(input: unknown, file?: string): Experiment {
@@ -38,7 +43,7 @@ export function resolveExperiment(input: unknown, file?: string): Experiment {
 }
 
 /** A YAML (or JSON) text as plain data; duplicate keys and syntax errors are errors with their line. */
-export function readYaml(text: string, file: string | undefined): Record<string, unknown> {
+function readYaml(text: string, file: string | undefined): Record<string, unknown> {
   const document = parseDocument(text, { prettyErrors: true });
   const [error] = document.errors;
   const value: unknown = error === undefined ? document.toJS({ maxAliasCount: 100 }) : undefined;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { isBetter } from './early-stop.js';
 import type { Experiment } from './experiment.js';
 import { invalid, problemsOf } from './problems.js';
-import { readYaml, resolveExperiment, setAt } from './parse.js';
+import { readChanged, resolveExperiment, setAt, type ParseOptions } from './parse.js';
 import type { RunState } from './run-state.js';
 
 const sweepSchema = z.strictObject({
@@ -42,8 +42,8 @@ export interface SweepAxis {
  *
  * @throws Failure('EXPERIMENT_INVALID')
  */
-export function parseSweep(text: string, options: { file?: string } = {}): Sweep {
-  const { search, objective, prune, ...template } = readYaml(text, options.file);
+export function parseSweep(text: string, options: ParseOptions = {}): Sweep {
+  const { search, objective, prune, ...template } = readChanged(text, options);
   const input = {
     search,
     ...(objective === undefined ? {} : { objective }),

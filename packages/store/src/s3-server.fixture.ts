@@ -92,7 +92,7 @@ async function makeBucket(endpoint: string, bucket: string): Promise<void> {
   client.destroy();
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

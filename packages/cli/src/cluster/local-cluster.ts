@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -32,6 +34,7 @@ export interface LocalCluster extends AsyncDisposable {
 /** A whole cluster on this machine; whatever of it dies is started again. */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const { folder } = options;
+  await refuseTakenPort(options.port);
   await mkdir(join(folder, 'logs'), { recursive: true });
   const control = await startPrivateRedis({ dir: join(folder, 'redis-control'), aof: true });
   const tensors = await startPrivateRedis({ dir: join(folder, 'redis-tensors') }).catch(
@@ -81,6 +84,27 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** The coordinator would say the same, but only in its log. */
+async function refuseTakenPort(port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen(port, '127.0.0.1');
+    await once(probe, 'listening');
+  } catch (cause) {
+    throw new Failure(
+      'PORT_IN_USE',
+      { port },
+      {
+        message: `Port ${String(port)} is in use.`,
+        hint: 'Choose another with --port, or 0 for a free one.',
+        cause,
+      },
+    );
+  } finally {
+    probe.close();
   }
 }
 

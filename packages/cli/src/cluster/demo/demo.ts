@@ -8,20 +8,18 @@ import { openRegistry } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
 import { openStore } from '@lvnet/store';
 import { describeVolume, discoverCases, writePhantomDataset } from '@lvnet/volumes';
-import type { Command } from 'commander';
 import { openLiveView } from '../../views/live.js';
 import { awaitWorkers, chooseEngine, localKind } from '../engine-choice.js';
 import { startLocalCluster } from '../local-cluster.js';
 import { print, say } from '../print.js';
 import { stopSignal } from '../stop-signal.js';
-import { parseCount } from '../up-command.js';
 import { watchRun } from '../watch-run.js';
 import { dataPlan, phantomPlan, phantomSet, type DemoPlan } from './experiment.js';
 import { createKiller, type Killing } from './kill-one.js';
 import { proveKill, refuseDifferent, type Proof } from './proof.js';
 import { readOutcome, summaryLines, type DemoOutcome } from './summary.js';
 
-interface DemoFlags {
+export interface DemoFlags {
   workers: number;
   data?: string;
   out: string;
@@ -29,23 +27,8 @@ interface DemoFlags {
   json?: boolean;
 }
 
-export function registerDemoCommand(program: Command): void {
-  program
-    .command('demo')
-    .alias('start')
-    .description(
-      'Train a small LV-Net with two workers, kill one on the way, evaluate, write a report with pictures',
-    )
-    .option('--workers <number>', 'how many workers', parseCount, 2)
-    .option('--data <folder>', 'real scans (LiTS or MSD layout) instead of phantoms')
-    .option('--out <folder>', 'where everything goes', 'lvnet-demo')
-    .option('--no-kill', 'do not kill a worker')
-    .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', '\nExample:\n  npx lvnet demo --data ~/lits --workers 2\n')
-    .action((flags: DemoFlags) => demo(flags));
-}
-
-async function demo(flags: DemoFlags): Promise<void> {
+/** Trains a small network with several workers, kills one on the way, and proves that it did not matter. */
+export async function demo(flags: DemoFlags): Promise<void> {
   const startMs = performance.now();
   const folder = resolve(flags.out);
   await mkdir(folder, { recursive: true });

@@ -2,38 +2,10 @@ import { runCoordinatorProcess } from '@lvnet/coordinator';
 import { dieWithParent } from '@lvnet/kernels';
 import { createLogger, createTelemetry, serveMetrics } from '@lvnet/telemetry';
 import { runSupervisor } from '@lvnet/worker';
-import { Option, type Command } from 'commander';
 import { stopSignal } from './stop-signal.js';
 import { readSettings } from './settings.js';
 
-export function registerProcessCommands(program: Command): void {
-  program
-    .command('coordinator')
-    .description('Run the coordinator (one leads, others stand by); serves the page, /metrics and /healthz')
-    .addHelpText(
-      'after',
-      '\nExample:\n  LVNET_REDIS_URL=redis://host LVNET_STORE=s3://bucket/lvnet lvnet coordinator\n',
-    )
-    .option('--port <number>', 'port of the page and /metrics (default: LVNET_METRICS_PORT or 9464)')
-    .option('--host <address>', 'address to listen on', '0.0.0.0')
-    .action((options: { port?: string; host: string }) => runCoordinatorCommand(options));
-  program
-    .command('worker')
-    .description('Run one worker for one device')
-    .addHelpText('after', '\nExample:\n  lvnet worker --engine native --threads 8\n')
-    .addOption(
-      new Option('--engine <engine>', 'engine')
-        .choices(['auto', 'native', 'tensorflow', 'reference'])
-        .default('auto'),
-    )
-    .option('--device <number>', 'device number for the tensorflow engine', '0')
-    .option('--threads <number>', 'threads of the native engine (default: all cores)')
-    .option('--name <name>', 'a name for people (default: the host name)')
-    .option('--port <number>', 'port of /metrics (default: LVNET_METRICS_PORT, else none)')
-    .action((options: WorkerCommandOptions) => runWorkerCommand(options));
-}
-
-async function runCoordinatorCommand(options: { port?: string; host: string }): Promise<void> {
+export async function coordinator(options: { port?: number; host: string }): Promise<void> {
   followParent();
   const { redisUrl, storeUrl } = readSettings();
   const logger = createLogger({ process: 'coordinator' });
@@ -56,15 +28,15 @@ async function runCoordinatorCommand(options: { port?: string; host: string }): 
   );
 }
 
-interface WorkerCommandOptions {
+export interface WorkerFlags {
   engine: string;
-  device: string;
-  threads?: string;
+  device: number;
+  threads?: number;
   name?: string;
-  port?: string;
+  port?: number;
 }
 
-async function runWorkerCommand(options: WorkerCommandOptions): Promise<void> {
+export async function worker(options: WorkerFlags): Promise<void> {
   followParent();
   const settings = readSettings();
   const logger = createLogger({ process: 'worker' });
@@ -82,8 +54,8 @@ async function runWorkerCommand(options: WorkerCommandOptions): Promise<void> {
           LVNET_TENSOR_REDIS_URL: settings.tensorRedisUrl,
           LVNET_STORE: settings.storeUrl,
           LVNET_ENGINE: options.engine,
-          LVNET_DEVICE: options.device,
-          ...(options.threads === undefined ? {} : { LVNET_THREADS: options.threads }),
+          LVNET_DEVICE: String(options.device),
+          ...(options.threads === undefined ? {} : { LVNET_THREADS: String(options.threads) }),
         },
         telemetry,
         logger,

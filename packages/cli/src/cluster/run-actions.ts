@@ -9,17 +9,23 @@ import {
   type SubmitContext,
   type SweepStatus,
 } from '@lvnet/coordinator';
-import { parseExperiment, parseSweep, preflight } from '@lvnet/experiments';
-import type { Command } from 'commander';
+import {
+  gridTrials,
+  parseExperiment,
+  parseSweep,
+  preflight,
+  type RunDocument,
+  type SweepDocument,
+} from '@lvnet/experiments';
 import { openLiveView } from '../views/live.js';
 import { renderRun } from '../views/run-view.js';
-import { withCluster, type Connection } from './connection.js';
+import { withCluster, withStore, type Connection } from './connection.js';
 import { chooseEngine } from './engine-choice.js';
 import { print, say, table, terminal } from './print.js';
 import { stopSignal } from './stop-signal.js';
 import { watchRun, watchSweep } from './watch-run.js';
 
-interface SubmitFlags {
+export interface SubmitFlags {
   set: string[];
   watch?: boolean;
   dryRun?: boolean;
@@ -27,71 +33,71 @@ interface SubmitFlags {
   json?: boolean;
 }
 
-export function registerRunCommands(program: Command): void {
-  program
-    .command('run')
-    .description('Submit an experiment; the same content gives the same run')
-    .argument('<file>', 'experiment file (YAML)')
-    .option('--set <path=value>', 'change one value; may be repeated', collect, [])
-    .option('--watch', 'stay and show the run until it ends')
-    .option('--dry-run', 'check everything and say what would run, submit nothing')
-    .option('--again', 'a new run although the same experiment ran before')
-    .option('--json', 'one JSON document on stdout')
-    .addHelpText(
-      'after',
-      '\nExample:\n  npx lvnet run experiment.yaml --set network.expansionRate=6 --watch\n',
-    )
-    .action((file: string, flags: SubmitFlags) => run(file, flags));
-  program
-    .command('sweep')
-    .description('Submit a sweep: one run for every combination of its choices')
-    .argument('<file>', 'sweep file (YAML)')
-    .option('--watch', 'stay and show the table until all trials are over')
-    .option('--dry-run', 'list the trials, submit nothing')
-    .option('--json', 'one JSON document on stdout')
-    .addHelpText('after', '\nExample:\n  npx lvnet sweep sweep.yaml --watch\n')
-    .action((file: string, flags: Omit<SubmitFlags, 'set'>) => sweep(file, flags));
-}
-
-const collect = (value: string, before: string[]): string[] => [...before, value];
-
-async function run(file: string, flags: SubmitFlags): Promise<void> {
+/** Submits an experiment. */
+export async function run(file: string, flags: SubmitFlags): Promise<void> {
   const experiment = parseExperiment(await readText(file), { file, set: flags.set });
   for (const warning of preflight(experiment).warnings) say(`warning: ${warning}`);
+  if (flags.dryRun === true) {
+    await withStore(async (store, registry) => {
+      const context = await submitContext({ store, registry }, experiment.workers.engine);
+      const { document, created } = await submitRun(context, experiment, { dryRun: true });
+      tellRun(flags, document, created, 'would be');
+    });
+    return;
+  }
   await withCluster(async (connection) => {
     const context = await submitContext(connection, experiment.workers.engine);
-    const options = { dryRun: flags.dryRun === true, again: flags.again === true };
-    const { document, created } = await submitRun(context, experiment, options);
-    if (flags.watch === true && flags.dryRun !== true) {
+    const { document, created } = await submitRun(context, experiment, { again: flags.again === true });
+    if (flags.watch === true) {
       const last = await follow(connection, document.run);
       print(flags.json === true, { created, ...last }, () => renderRun(last, terminal()));
       throwIfFailed(last);
       return;
     }
-    print(flags.json === true, { run: document.run, name: document.name, created }, () => [
-      `${flags.dryRun === true ? 'would be' : created ? 'submitted' : 'already there'}: run ${document.run} (${document.name})`,
-      `watch it: npx lvnet watch ${document.run}`,
-    ]);
+    tellRun(flags, document, created, 'submitted');
   });
 }
 
-async function sweep(file: string, flags: Omit<SubmitFlags, 'set'>): Promise<void> {
-  const parsed = parseSweep(await readText(file), { file });
+function tellRun(flags: SubmitFlags, { run: id, name }: RunDocument, created: boolean, done: string): void {
+  print(flags.json === true, { run: id, name, created }, () => [
+    `${created ? done : 'already there'}: run ${id} (${name})`,
+    ...(flags.dryRun === true ? [] : [`watch it: npx lvnet watch ${id}`]),
+  ]);
+}
+
+/** Submits a sweep: one run for every combination of its choices. */
+export async function sweep(file: string, flags: Omit<SubmitFlags, 'again'>): Promise<void> {
+  const parsed = parseSweep(await readText(file), { file, set: flags.set });
+  const engine = gridTrials(parsed)[0]?.experiment.workers.engine ?? 'auto';
+  if (flags.dryRun === true) {
+    await withStore(async (store, registry) => {
+      const context = await submitContext({ store, registry }, engine);
+      tellSweep(flags, await submitSweep(context, parsed, { dryRun: true }));
+    });
+    return;
+  }
   await withCluster(async (connection) => {
-    const context = await submitContext(connection, 'auto');
-    const { document, created } = await submitSweep(context, parsed, { dryRun: flags.dryRun === true });
-    const trials = document.trials.map(({ run: id, values }) => ({ run: id, values }));
-    if (flags.watch !== true || flags.dryRun === true) {
-      print(flags.json === true, { sweep: document.sweep, created, trials }, () => [
-        `sweep ${document.sweep} (${document.name}): ${String(trials.length)} trials`,
-        ...table(trials.map((trial) => [trial.run, JSON.stringify(trial.values)])),
-      ]);
+    const submitted = await submitSweep(await submitContext(connection, engine), parsed);
+    const { document, created } = submitted;
+    if (flags.watch !== true) {
+      tellSweep(flags, submitted);
       return;
     }
     const stop = stopSignal();
     const last = await watchSweep(connection, document.sweep, say, stop.signal);
     print(flags.json === true, { created, ...last }, () => sweepLines(last));
   });
+}
+
+function tellSweep(
+  flags: Pick<SubmitFlags, 'json'>,
+  { document, created }: { document: SweepDocument; created: boolean },
+): void {
+  const trials = document.trials.map(({ run: id, values }) => ({ run: id, values }));
+  print(flags.json === true, { sweep: document.sweep, created, trials }, () => [
+    `sweep ${document.sweep} (${document.name}): ${String(trials.length)} trials`,
+    ...table(trials.map((trial) => [trial.run, JSON.stringify(trial.values)])),
+  ]);
 }
 
 export function sweepLines(status: SweepStatus): string[] {
@@ -142,7 +148,10 @@ export function throwIfFailed(status: RunStatus): void {
   );
 }
 
-async function submitContext({ store, registry }: Connection, engine: string): Promise<SubmitContext> {
+async function submitContext(
+  { store, registry }: Pick<SubmitContext, 'store' | 'registry'>,
+  engine: string,
+): Promise<SubmitContext> {
   return {
     store,
     registry,
