@@ -44,6 +44,10 @@ function norms(p: IrbWeights, st: IrbStatistics, { epsilon }: IrbOptions) {
   return { one, two, three };
 }
 
+/** In the precision of the given arrays: on float64 arrays the plain loops are float64 throughout. */
+const roomLike = (x: Float32Array, length: number): Float32Array =>
+  new (x.constructor as Float32ArrayConstructor)(length);
+
 interface Steps {
   a: Float32Array;
   h1: Float32Array;
@@ -65,11 +69,11 @@ function runBlock(
   const rows = rowsOf(s);
   const { c, expanded } = s;
   const steps: Steps = {
-    a: new Float32Array(rows * expanded),
-    h1: new Float32Array(rows * expanded),
-    z: new Float32Array(rows * expanded),
-    h2: new Float32Array(rows * expanded),
-    p: new Float32Array(rows * c),
+    a: roomLike(x, rows * expanded),
+    h1: roomLike(x, rows * expanded),
+    z: roomLike(x, rows * expanded),
+    h2: roomLike(x, rows * expanded),
+    p: roomLike(x, rows * c),
   };
   const { one, two, three } = norms(w, st, o);
   convolution.conv3dForward(pointwise(s, c, expanded), x, w.expandWeight, w.expandBias, steps.a);
@@ -95,10 +99,10 @@ export const block: Pick<KernelSet, 'irbSavedLength' | 'irbForward' | 'irbBackwa
   irbBackward(s, x, w, o, st, _saved, dy, dx, g) {
     const rows = rowsOf(s);
     const { c, expanded } = s;
-    const steps = runBlock(s, x, w, o, st, false, new Float32Array(rows * c));
+    const steps = runBlock(s, x, w, o, st, false, roomLike(x, rows * c));
     const { one, two, three } = norms(w, st, o);
-    const dp = new Float32Array(rows * c);
-    const [dh, dz, da] = [0, 1, 2].map(() => new Float32Array(rows * expanded)) as [
+    const dp = roomLike(x, rows * c);
+    const [dh, dz, da] = [0, 1, 2].map(() => roomLike(x, rows * expanded)) as [
       Float32Array,
       Float32Array,
       Float32Array,

@@ -20,6 +20,7 @@ export const loss: Pick<KernelSet, 'softmax' | 'softmaxCrossEntropy'> = {
     for (let row = 0; row < rows; row++) {
       const { p, logSum } = rowSoftmax(logits, row, classes);
       const label = at(labels, row);
+      if (!(label >= 0 && label < classes)) throw new TypeError('a label is outside the classes');
       total += logSum - at(logits, row * classes + label);
       if (dlogits === null) continue;
       for (let k = 0; k < classes; k++)

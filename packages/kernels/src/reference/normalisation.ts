@@ -2,10 +2,10 @@ import type { Activation, KernelSet, NormParameters } from '../kernel-set.js';
 
 const at = (array: Float32Array | Float64Array, i: number): number => array[i] ?? Number.NaN;
 
-/** ELU with alpha 1. */
+/** ELU with alpha 1. NaN stays NaN. */
 export function activate(value: number, activation: Activation): number {
   if (activation === 'none' || value > 0) return value;
-  return activation === 'relu' ? 0 : Math.expm1(value);
+  return activation === 'relu' ? Math.max(0, value) : Math.expm1(value);
 }
 
 /** The derivative by the value before activation. */

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { emptyLike, irbStatistics, irbWeights, numbers } from '../kernels.fixture.js';
-import type { IrbWeights, KernelSet } from '../kernel-set.js';
+import type { Activation, IrbWeights, NormParameters } from '../kernel-set.js';
 import { referenceKernels as kernels } from './index.js';
 
-type Forward = (inputs: Float32Array[]) => Float32Array | number;
+/** The plain loops are declared on float32 arrays and compute in the precision of those given. */
+const float64 = (values: ArrayLike<number> | number): Float32Array =>
+  (typeof values === 'number'
+    ? new Float64Array(values)
+    : Float64Array.from(values)) as unknown as Float32Array;
+
+const random = (length: number, seed: number, scale = 1) => float64(numbers(length, seed, scale));
+
+type Forward = () => Float32Array | number;
 
 /** Sum of dy times the outputs, or the scalar itself. */
 function total(output: Float32Array | number, dy: Float32Array): number {
@@ -12,8 +20,9 @@ function total(output: Float32Array | number, dy: Float32Array): number {
 }
 
 /**
- * Central differences of step h in every input. Outputs are float32: with some hundred outputs near 1 their
- * rounding gives an error near 1e-6 / h, the curvature one near h^2: with h = 1/128 both stay below 1e-3.
+ * Central differences at h = 2^-10 and h/2, combined so that the error of order h^2 cancels. What is left is
+ * h^4/120 of the fifth derivative, 1e-14 of it, and the rounding of some hundred float64 sums near 1 divided by
+ * h, 1e-16 * 1e3 * 2^10: below 1e-9 together for slopes near 1, where the fifth derivative is below 1e5.
  */
 function assertGradients(
   inputs: Float32Array[],
@@ -21,83 +30,111 @@ function assertGradients(
   forward: Forward,
   gradients: Float32Array[],
 ) {
-  const h = 1 / 128;
   inputs.forEach((input, which) => {
-    const scale = Math.max(...(gradients[which] ?? []).map(Math.abs), 0.1);
+    const found = gradients[which] ?? float64(0);
+    assert.equal(found.length, input.length);
+    const scale = Math.max(...found.map(Math.abs), 0.1);
     for (let i = 0; i < input.length; i++) {
       const kept = input[i] ?? 0;
-      input[i] = kept + h;
-      const [above, high] = [total(forward(inputs), dy), input[i] ?? 0];
-      input[i] = kept - h;
-      const [below, low] = [total(forward(inputs), dy), input[i] ?? 0];
+      const at = (value: number) => {
+        input[i] = value;
+        return total(forward(), dy);
+      };
+      const slope = (h: number) => (at(kept + h) - at(kept - h)) / (2 * h);
+      const expected = (4 * slope(2 ** -11) - slope(2 ** -10)) / 3;
       input[i] = kept;
-      const difference = (above - below) / (high - low);
-      const found = gradients[which]?.[i] ?? Number.NaN;
       assert.ok(
-        Math.abs(difference - found) <= 2e-3 * scale,
-        `input ${String(which)}[${String(i)}]: ${String(found)} for ${String(difference)}`,
+        Math.abs(expected - (found[i] ?? Number.NaN)) <= 1e-9 * scale,
+        `input ${String(which)}[${String(i)}]: ${String(found[i])} for ${String(expected)}`,
       );
     }
   });
 }
 
 const filled = (length: number, run: (into: Float32Array) => void) => {
-  const values = new Float32Array(length);
+  const values = float64(length);
   run(values);
   return values;
 };
 
-describe('gradients of the plain loops against central differences', function () {
+const volumes = [
+  { n: 3, d: 1, h: 3, w: 2 },
+  { n: 1, d: 2, h: 2, w: 3 },
+];
+const sizeOf = ({ n, d, h, w }: { n: number; d: number; h: number; w: number }) => n * d * h * w;
+
+describe('gradients of the plain loops, in float64, against central differences', function () {
   this.timeout(20_000);
-  const volume = { n: 2, d: 2, h: 3, w: 4 };
-  const voxels = 48;
 
-  it('dense convolution', () => {
-    const s = { ...volume, ci: 2, co: 3, k: 3 };
-    const [x, w, b, dy] = [numbers(voxels * 2, 1), numbers(162, 2), numbers(3, 3), numbers(voxels * 3, 4)];
-    const [dx, dw, db] = [new Float32Array(x.length), new Float32Array(162), new Float32Array(3)];
-    kernels.conv3dBackwardInput(s, dy, w, dx);
-    kernels.conv3dBackwardFilter(s, x, dy, dw, db);
-    const forward = () =>
-      filled(dy.length, (y) => {
-        kernels.conv3dForward(s, x, w, b, y);
+  for (const volume of volumes)
+    for (const [ci, co, k] of [
+      [1, 3, 5],
+      [3, 5, 1],
+      [2, 1, 3],
+    ] as const) {
+      it(`dense convolution ${JSON.stringify(volume)} ${String(ci)} to ${String(co)}, k ${String(k)}`, () => {
+        const s = { ...volume, ci, co, k };
+        const voxels = sizeOf(volume);
+        const weights = co * ci * k ** 3;
+        const [x, w, b] = [random(voxels * ci, 1), random(weights, 2), random(co, 3)];
+        const dy = random(voxels * co, 4);
+        const [dx, dw, db] = [float64(x.length), float64(weights), float64(co)];
+        kernels.conv3dBackwardInput(s, dy, w, dx);
+        kernels.conv3dBackwardFilter(s, x, dy, dw, db);
+        const forward = () =>
+          filled(dy.length, (y) => {
+            kernels.conv3dForward(s, x, w, b, y);
+          });
+        assertGradients([x, w, b], dy, forward, [dx, dw, db]);
       });
-    assertGradients([x, w, b], dy, forward, [dx, dw, db]);
-  });
+    }
 
-  it('depthwise convolution', () => {
-    const s = { ...volume, c: 2, k: 5 };
-    const [x, w, b, dy] = [numbers(voxels * 2, 1), numbers(250, 2), numbers(2, 3), numbers(voxels * 2, 4)];
-    const [dx, dw, db] = [new Float32Array(x.length), new Float32Array(250), new Float32Array(2)];
-    kernels.depthwise3dBackwardInput(s, dy, w, dx);
-    kernels.depthwise3dBackwardFilter(s, x, dy, dw, db);
-    const forward = () =>
-      filled(dy.length, (y) => {
-        kernels.depthwise3dForward(s, x, w, b, y);
+  for (const volume of volumes)
+    for (const [c, k] of [
+      [1, 7],
+      [3, 5],
+      [5, 3],
+      [2, 1],
+    ] as const) {
+      it(`depthwise convolution ${JSON.stringify(volume)} ${String(c)} channels, k ${String(k)}`, () => {
+        const s = { ...volume, c, k };
+        const length = sizeOf(volume) * c;
+        const [x, w, b, dy] = [random(length, 1), random(c * k ** 3, 2), random(c, 3), random(length, 4)];
+        const [dx, dw, db] = [float64(length), float64(w.length), float64(c)];
+        kernels.depthwise3dBackwardInput(s, dy, w, dx);
+        kernels.depthwise3dBackwardFilter(s, x, dy, dw, db);
+        const forward = () =>
+          filled(length, (y) => {
+            kernels.depthwise3dForward(s, x, w, b, y);
+          });
+        assertGradients([x, w, b], dy, forward, [dx, dw, db]);
       });
-    assertGradients([x, w, b], dy, forward, [dx, dw, db]);
-  });
+    }
 
-  it('batch norm through its own statistics, with ELU', () => {
-    const [x, gamma, beta, dy] = [numbers(60, 1), numbers(3, 2), numbers(3, 3), numbers(60, 4)];
-    const measured = (): Parameters<KernelSet['batchNormForward']>[3] => {
-      const p = { mean: new Float32Array(3), variance: new Float32Array(3), gamma, beta, epsilon: 1e-5 };
-      kernels.batchNormStatistics(20, 3, x, p.mean, p.variance);
-      return p;
-    };
-    const [dx, dgamma, dbeta] = [new Float32Array(60), new Float32Array(3), new Float32Array(3)];
-    kernels.batchNormBackward(20, 3, x, measured(), 'elu', dy, dx, dgamma, dbeta);
-    const forward = () =>
-      filled(60, (y) => {
-        kernels.batchNormForward(20, 3, x, measured(), 'elu', null, y);
+  for (const activation of ['none', 'elu', 'relu'] as Activation[])
+    for (const c of [1, 3, 5]) {
+      it(`batch norm of ${String(c)} channels through its own statistics, ${activation}`, () => {
+        const rows = 20;
+        const [x, gamma, beta, dy] = [random(rows * c, 1), random(c, 2), random(c, 3), random(rows * c, 4)];
+        const measured = (): NormParameters => {
+          const p = { mean: float64(c), variance: float64(c), gamma, beta, epsilon: 1e-5 };
+          kernels.batchNormStatistics(rows, c, x, p.mean, p.variance);
+          return p;
+        };
+        const [dx, dgamma, dbeta] = [float64(x.length), float64(c), float64(c)];
+        kernels.batchNormBackward(rows, c, x, measured(), activation, dy, dx, dgamma, dbeta);
+        const forward = () =>
+          filled(x.length, (y) => {
+            kernels.batchNormForward(rows, c, x, measured(), activation, null, y);
+          });
+        assertGradients([x, gamma, beta], dy, forward, [dx, dgamma, dbeta]);
       });
-    assertGradients([x, gamma, beta], dy, forward, [dx, dgamma, dbeta]);
-  });
+    }
 
   it('average pooling and up-sampling', () => {
     const s = { n: 1, d: 2, h: 4, w: 2, c: 3 };
-    const x = numbers(48, 1);
-    const [dPooled, dUp] = [numbers(6, 2), numbers(48 * 27, 3)];
+    const x = random(48, 1);
+    const [dPooled, dUp] = [random(6, 2), random(48 * 27, 3)];
     const pooled = filled(48, (dx) => {
       kernels.averagePoolBackward(s, dPooled, dx);
     });
@@ -117,19 +154,19 @@ describe('gradients of the plain loops against central differences', function ()
   });
 
   it('softmax cross entropy', () => {
-    const logits = numbers(30, 1, 3);
+    const logits = random(30, 1, 3);
     const labels = Int32Array.from({ length: 10 }, (_, i) => i % 3);
     const gradient = filled(30, (dx) => {
       kernels.softmaxCrossEntropy(10, 3, logits, labels, dx);
     });
     const forward = () => kernels.softmaxCrossEntropy(10, 3, logits, labels, null);
-    assertGradients([logits], new Float32Array(0), forward, [gradient]);
+    assertGradients([logits], float64(0), forward, [gradient]);
   });
 
   it('the whole inverted-residual block', () => {
     const s = { n: 1, d: 2, h: 4, w: 5, c: 2, expanded: 4, k: 3 };
-    const [x, dy, w] = [numbers(80, 1), numbers(80, 2), irbWeights(s, 3, true)];
-    const [gradients, statistics, dx] = [emptyLike(w), irbStatistics(s), new Float32Array(80)];
+    const [x, dy, w] = [random(80, 1), random(80, 2), inFloat64(irbWeights(s, 3, true))];
+    const [gradients, statistics, dx] = [inFloat64(emptyLike(w)), inFloat64(irbStatistics(s)), float64(80)];
     const o = { epsilon: 1e-3, activation: 'elu' } as const;
     const forward = () =>
       filled(80, (y) => {
@@ -138,7 +175,51 @@ describe('gradients of the plain loops against central differences', function ()
     forward();
     kernels.irbBackward(s, x, w, o, statistics, new Float32Array(1), dy, dx, gradients);
     const names = Object.keys(w) as (keyof IrbWeights)[];
-    const present = (p: IrbWeights) => names.map((name) => p[name] ?? new Float32Array(0));
+    const present = (p: IrbWeights) => names.map((name) => p[name] ?? float64(0));
     assertGradients([x, ...present(w)], dy, forward, [dx, ...present(gradients)]);
+  });
+});
+
+const inFloat64 = <T extends object>(arrays: T): T =>
+  Object.fromEntries(
+    Object.entries(arrays).map(([name, values]) => [
+      name,
+      values === null ? null : float64(values as Float32Array),
+    ]),
+  ) as T;
+
+describe('plain loops', () => {
+  it('correlate as PyTorch does: output o reads input o + tap - half with weight [co, ci, kd, kh, kw]', () => {
+    const s = { n: 1, d: 3, h: 3, w: 3, ci: 2, co: 2, k: 3 };
+    const w = Float32Array.from({ length: 108 }, (_, i) => i + 1);
+    const x = new Float32Array(54);
+    const centre = 13;
+    x[centre * 2 + 1] = 1; // channel 1
+    const [dense, depthwise] = [new Float32Array(54), new Float32Array(54)];
+    kernels.conv3dForward(s, x, w, null, dense);
+    kernels.depthwise3dForward({ ...s, c: 2 }, x, w, null, depthwise);
+    for (let voxel = 0; voxel < 27; voxel++) {
+      const tap = 26 - voxel; // the voxel as far before the centre as the tap lies behind it
+      assert.deepEqual([...dense.subarray(voxel * 2, voxel * 2 + 2)], [27 + tap + 1, 81 + tap + 1]);
+      assert.deepEqual([...depthwise.subarray(voxel * 2, voxel * 2 + 2)], [0, 27 + tap + 1]);
+    }
+  });
+
+  it('let what is not a number pass, whatever the activation', () => {
+    for (const activation of ['none', 'elu', 'relu'] as Activation[]) {
+      const one = Float32Array.of(1);
+      const p = { mean: one, variance: one, gamma: one, beta: one, epsilon: 0 };
+      const y = new Float32Array(2);
+      kernels.batchNormForward(2, 1, Float32Array.of(Number.NaN, -3), p, activation, null, y);
+      assert.ok(Number.isNaN(y[0]), activation);
+      assert.equal(y[1], { none: -3, elu: Math.fround(Math.expm1(-3)), relu: 0 }[activation]);
+    }
+  });
+
+  it('refuse labels that are no classes', () => {
+    for (const label of [-1, 2]) {
+      const run = () => kernels.softmaxCrossEntropy(1, 2, new Float32Array(2), Int32Array.of(label), null);
+      assert.throws(run, /a label is outside the classes/);
+    }
   });
 });
