@@ -29,12 +29,42 @@ export class KernelBackend extends MathBackendCPU {
     return this.makeTensorInfo([...shape], 'float32', values);
   }
 
+  override write(...[values, ...rest]: Parameters<MathBackendCPU['write']>): object {
+    hold(values);
+    return super.write(values, ...rest);
+  }
+
+  override move(...[dataId, values, ...rest]: Parameters<MathBackendCPU['move']>): void {
+    hold(values);
+    super.move(dataId, values, ...rest);
+  }
+
+  /** @param force set when the data move to another backend, which goes on using the array */
   override disposeData(dataId: object, force = false): boolean {
     const values = this.data.has(dataId) ? this.data.get(dataId).values : undefined;
     const gone = super.disposeData(dataId, force);
-    if (gone && values instanceof Float32Array) this.pool.give(values);
-    return gone;
+    if (!gone || !(values instanceof Float32Array)) return gone;
+    if (release(values) && !force) this.pool.give(values);
+    return true;
   }
+}
+
+/**
+ * How many live data lie in a piece of memory, over all backends: clones and reshapes are one, but a slice or
+ * a tensor made of another's floats is data of its own over the same memory.
+ */
+const holders = new WeakMap<ArrayBufferLike, number>();
+
+function hold(values: unknown): void {
+  if (values instanceof Float32Array) holders.set(values.buffer, (holders.get(values.buffer) ?? 0) + 1);
+}
+
+/** True when nobody is left. */
+function release({ buffer }: Float32Array): boolean {
+  const left = (holders.get(buffer) ?? 1) - 1;
+  if (left === 0) holders.delete(buffer);
+  else holders.set(buffer, left);
+  return left === 0;
 }
 
 /** Registers a backend under a tfjs name (which must not contain an underscore: tfjs would copy no kernels). */
