@@ -1,5 +1,5 @@
-import { Failure } from '@lvnet/core';
 import { defineOperation } from './operation.js';
+import { mismatch } from './shapes.js';
 import { tf } from './tfjs.js';
 
 const runAdd = defineOperation<Record<string, never>>({
@@ -14,11 +14,11 @@ const runAdd = defineOperation<Record<string, never>>({
   gradient: (dy) => ({ a: () => tf.clone(dy), b: () => tf.clone(dy) }),
 });
 
-/** Sum of two tensors of the same shape. */
+/** Sum of two tensors of the same shape. @throws Failure('SHAPE_MISMATCH') */
 export function addTensors(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
   if (a.shape.join() !== b.shape.join()) {
     const message = `[${a.shape.join(', ')}] and [${b.shape.join(', ')}] cannot be added.`;
-    throw new Failure('SHAPE_MISMATCH', { a: a.shape, b: b.shape }, { message });
+    throw mismatch(message, { a: a.shape, b: b.shape });
   }
   return runAdd({ a, b }, {})[0] as tf.Tensor;
 }
@@ -40,8 +40,14 @@ const runWeightedSum = defineOperation<{ weights: readonly number[] }>({
   },
 });
 
-/** Sum of scalars, each times its weight, in order. */
+/** Sum of scalars, each times its weight, in order. @throws Failure('SHAPE_MISMATCH') */
 export function weightedSum(scalars: readonly tf.Tensor[], weights: readonly number[]): tf.Scalar {
+  if (scalars.length !== weights.length) {
+    const message = `${String(scalars.length)} scalars and ${String(weights.length)} weights do not go together.`;
+    throw mismatch(message, { scalars: scalars.length, weights: weights.length });
+  }
+  for (const { shape } of scalars)
+    if (shape.length > 0) throw mismatch(`[${shape.join(', ')}] is no scalar.`, { shape });
   const inputs = Object.fromEntries(scalars.map((scalar, i) => [nameOf(i), scalar]));
   return runWeightedSum(inputs, { weights })[0] as tf.Scalar;
 }
@@ -89,12 +95,13 @@ const runEntropy = defineOperation<EntropyAttributes>({
  *
  * @param logits [..., classes]
  * @param labels one class per voxel, in the same order
+ * @throws Failure('SHAPE_MISMATCH')
  */
 export function softmaxCrossEntropy(logits: tf.Tensor, labels: Int32Array): tf.Scalar {
   const classes = logits.shape.at(-1) ?? 0;
   if (labels.length !== logits.size / classes) {
     const message = `${String(labels.length)} labels for ${String(logits.size / classes)} voxels.`;
-    throw new Failure('SHAPE_MISMATCH', { logits: logits.shape, labels: labels.length }, { message });
+    throw mismatch(message, { logits: logits.shape, labels: labels.length });
   }
   return runEntropy({ logits }, { labels, gradient: { values: null } })[0] as tf.Scalar;
 }

@@ -1,36 +1,32 @@
-import { Failure } from '@lvnet/core';
 import type { ConvShape, DepthwiseShape } from '@lvnet/kernels';
 import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
-/** Activations [n, d, h, w, c]; anything else is refused. */
-export function volumeOf(shape: readonly number[]): {
-  n: number;
-  d: number;
-  h: number;
-  w: number;
-  c: number;
-} {
-  const [n = 0, d = 0, h = 0, w = 0, c = 0] = shape;
-  if (shape.length === 5) return { n, d, h, w, c };
-  const message = `a tensor [n, d, h, w, channels] is needed, not [${shape.join(', ')}]`;
-  throw new Failure('SHAPE_MISMATCH', { shape }, { message });
+/** The edge of a kernel [.., .., k, k, k] with k odd; 0 for anything else. */
+function edgeOf(w: readonly number[]): number {
+  const [, , k = 0, rows, columns] = w;
+  return w.length === 5 && rows === k && columns === k && k % 2 === 1 ? k : 0;
 }
 
 function convShape(x: readonly number[], w: readonly number[]): ConvShape {
   const { c, ...volume } = volumeOf(x);
-  const [co = 0, ci = 0, k = 0] = w;
-  if (w.length === 5 && ci === c && k % 2 === 1) return { ...volume, ci, co, k };
-  const message = `weights [${w.join(', ')}] do not fit ${String(c)} channels (or their kernel is even).`;
-  throw new Failure('SHAPE_MISMATCH', { input: x, weights: w }, { message });
+  const [co = 0, ci = 0] = w;
+  const k = edgeOf(w);
+  if (k > 0 && ci === c) return { ...volume, ci, co, k };
+  const message = `weights [${w.join(', ')}] do not fit ${String(c)} channels (or their kernel is even or no cube).`;
+  throw mismatch(message, { input: x, weights: w });
 }
 
-function depthwiseShape(x: readonly number[], w: readonly number[]): DepthwiseShape {
+/** The kernels are made for edges up to this. */
+const largestDepthwise = 7;
+
+export function depthwiseShape(x: readonly number[], w: readonly number[]): DepthwiseShape {
   const { c, ...volume } = volumeOf(x);
-  const [channels = 0, one = 0, k = 0] = w;
-  if (w.length === 5 && channels === c && one === 1 && k % 2 === 1) return { ...volume, c, k };
-  const message = `depthwise weights [${w.join(', ')}] do not fit ${String(c)} channels.`;
-  throw new Failure('SHAPE_MISMATCH', { input: x, weights: w }, { message });
+  const k = edgeOf(w);
+  if (k > 0 && k <= largestDepthwise && w[0] === c && w[1] === 1) return { ...volume, c, k };
+  const message = `depthwise weights [${w.join(', ')}] do not fit ${String(c)} channels (or their kernel is none of 1, 3, 5, 7).`;
+  throw mismatch(message, { input: x, weights: w });
 }
 
 interface InputShape {
@@ -90,8 +86,10 @@ const runConv = defineOperation<{ biased: boolean }>({
  * @param w [co, ci, k, k, k], k odd
  * @param b [co]
  * @returns [n, d, h, w, co]
+ * @throws Failure('SHAPE_MISMATCH')
  */
 export function conv3d(x: tf.Tensor, w: tf.Tensor, b?: tf.Tensor | null): tf.Tensor {
+  checkPerChannel('bias', b, convShape(x.shape, w.shape).co);
   return runConv(present({ x, w, b }), { biased: b != null })[0] as tf.Tensor;
 }
 
@@ -147,9 +145,11 @@ const runDepthwise = defineOperation<{ biased: boolean }>({
  * Depthwise convolution: every channel with a kernel of its own.
  *
  * @param x [n, d, h, w, c]
- * @param w [c, 1, k, k, k], k odd
+ * @param w [c, 1, k, k, k], k one of 1, 3, 5, 7
  * @param b [c]
+ * @throws Failure('SHAPE_MISMATCH')
  */
 export function depthwise3d(x: tf.Tensor, w: tf.Tensor, b?: tf.Tensor | null): tf.Tensor {
+  checkPerChannel('bias', b, depthwiseShape(x.shape, w.shape).c);
   return runDepthwise(present({ x, w, b }), { biased: b != null })[0] as tf.Tensor;
 }

@@ -1,7 +1,8 @@
 import type { Activation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/kernels';
-import { volumeOf } from './convolution.js';
+import { depthwiseShape } from './convolution.js';
 import type { OnStatistics } from './normalisation.js';
 import { defineOperation, evaluate, lazily, type KernelCall, type Output } from './operation.js';
+import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
 /** Weights of a block as tensors, in the layouts of IrbWeights (kernels with trailing ones are fine). */
@@ -114,10 +115,37 @@ const blockSpec = (biased: boolean) => ({
 const runBlock = defineOperation<BlockAttributes>(blockSpec(false));
 const runBiasedBlock = defineOperation<BlockAttributes>(blockSpec(true));
 
+/** @throws Failure('SHAPE_MISMATCH') */
 function inputsOf(x: tf.Tensor, p: IrbParameters): { inputs: Record<string, tf.Tensor>; biased: boolean } {
   const biased = p.expandBias !== null;
+  if (optional.some((name) => (p[name] !== null) !== biased)) {
+    throw mismatch('Either all three convolutions or none of a block have a bias.', {});
+  }
+  checkParameters(x, p);
   const names = parameterNames(biased);
   return { biased, inputs: { x, ...Object.fromEntries(names.map((name) => [name, p[name] as tf.Tensor])) } };
+}
+
+function checkParameters(x: tf.Tensor, p: IrbParameters): void {
+  const { c } = volumeOf(x.shape);
+  const expanded = p.depthwiseWeight.shape[0] ?? 0;
+  depthwiseShape([...x.shape.slice(0, 4), expanded], p.depthwiseWeight.shape);
+  checkPointwise('expandWeight', p.expandWeight, [expanded, c]);
+  checkPointwise('projectWeight', p.projectWeight, [c, expanded]);
+  for (const name of ['expandBias', 'gamma1', 'beta1', 'depthwiseBias', 'gamma2', 'beta2'] as const) {
+    checkPerChannel(name, p[name], expanded);
+  }
+  for (const name of ['projectBias', 'gamma3', 'beta3'] as const) checkPerChannel(name, p[name], c);
+}
+
+function checkPointwise(name: string, { shape }: tf.Tensor, expected: readonly [number, number]): void {
+  const fits = shape.every((size, axis) => size === (expected[axis] ?? 1)) && shape.length >= 2;
+  if (fits) return;
+  throw mismatch(`${name} [${shape.join(', ')}] should be [${expected.join(', ')}].`, {
+    name,
+    shape,
+    expected,
+  });
 }
 
 /** The statistics of the block's three normalisations, in order. */
@@ -126,6 +154,8 @@ export type OnBlockStatistics = readonly [OnStatistics, OnStatistics, OnStatisti
 /**
  * Inverted-residual block in training mode, as one operation: expand, normalise, activate, depthwise,
  * normalise, activate, project, normalise, add the input. Either all three convolutions have a bias or none.
+ *
+ * @throws Failure('SHAPE_MISMATCH')
  */
 export function invertedResidual(
   x: tf.Tensor,
@@ -158,11 +188,19 @@ const runBlockInfer = defineOperation<{ epsilon: number; activation: Activation;
   },
 );
 
-/** The block with running statistics; for inference, not differentiable. */
+/** The block with running statistics; for inference, not differentiable. @throws Failure('SHAPE_MISMATCH') */
 export function invertedResidualInfer(
   x: tf.Tensor,
   p: IrbParameters,
   o: { epsilon: number; activation: Activation; statistics: IrbStatistics },
 ): tf.Tensor {
-  return runBlockInfer(inputsOf(x, p).inputs, o)[0] as tf.Tensor;
+  const { inputs } = inputsOf(x, p);
+  for (const [name, values] of Object.entries(o.statistics) as [string, Float32Array][]) {
+    const expected = name.endsWith('3') ? p.gamma3.size : p.gamma1.size;
+    if (values.length !== expected) {
+      const message = `${name} has ${String(values.length)} values, not ${String(expected)}.`;
+      throw mismatch(message, { name, found: values.length, expected });
+    }
+  }
+  return runBlockInfer(inputs, o)[0] as tf.Tensor;
 }

@@ -1,5 +1,6 @@
 import type { Activation } from '@lvnet/kernels';
 import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { checkPerChannel } from './shapes.js';
 import { tf } from './tfjs.js';
 
 /** Batch statistics as a layer sees them; the variance is the biased one. */
@@ -61,7 +62,12 @@ const runNorm = defineOperation<NormAttributes>({
   },
 });
 
-/** Batch normalisation by the batch's own statistics, then the activation. x [..., c], gamma and beta [c]. */
+/**
+ * Batch normalisation by the batch's own statistics, then the activation.
+ *
+ * @param x [..., c]; gamma and beta [c]
+ * @throws Failure('SHAPE_MISMATCH')
+ */
 export function batchNormTrain(
   x: tf.Tensor,
   gamma: tf.Tensor,
@@ -69,6 +75,8 @@ export function batchNormTrain(
   o: { epsilon: number; activation?: Activation; onStatistics?: OnStatistics | undefined },
 ): tf.Tensor {
   const { c } = rowsOf(x.shape);
+  checkPerChannel('gamma', gamma, c);
+  checkPerChannel('beta', beta, c);
   const statistics = { mean: new Float32Array(c), variance: new Float32Array(c), count: 0 };
   const attributes = { epsilon: o.epsilon, activation: o.activation ?? 'none', statistics };
   const y = runNorm({ x, gamma, beta }, attributes)[0] as tf.Tensor;
@@ -94,12 +102,18 @@ const runNormInfer = defineOperation<{ epsilon: number; activation: Activation }
   },
 });
 
-/** Batch normalisation by running statistics, then the activation; for inference, not differentiable. */
+/**
+ * Batch normalisation by running statistics, then the activation; for inference, not differentiable.
+ *
+ * @throws Failure('SHAPE_MISMATCH')
+ */
 export function batchNormInfer(
   x: tf.Tensor,
   p: { gamma: tf.Tensor; beta: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor },
   o: { epsilon: number; activation?: Activation },
 ): tf.Tensor {
+  const { c } = rowsOf(x.shape);
+  for (const [name, tensor] of Object.entries(p)) checkPerChannel(name, tensor, c);
   const attributes = { epsilon: o.epsilon, activation: o.activation ?? 'none' };
   return runNormInfer({ x, ...p }, attributes)[0] as tf.Tensor;
 }

@@ -1,6 +1,5 @@
-import { Failure } from '@lvnet/core';
-import { volumeOf } from './convolution.js';
 import { defineOperation } from './operation.js';
+import { mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
 const runPoolGradient = defineOperation<{ shape: number[] }>({
@@ -24,12 +23,11 @@ const runPool = defineOperation<{ shape: number[] }>({
   gradient: (dy, _saved, attributes) => ({ x: () => runPoolGradient({ dy }, attributes)[0] as tf.Tensor }),
 });
 
-/** Means over 2x2x2 voxels, stride 2; d, h, w must be even. */
+/** Means over 2x2x2 voxels, stride 2; d, h, w must be even. @throws Failure('SHAPE_MISMATCH') */
 export function averagePool3d(x: tf.Tensor): tf.Tensor {
   const { d, h, w } = volumeOf(x.shape);
   if (d % 2 !== 0 || h % 2 !== 0 || w % 2 !== 0) {
-    const message = `${[d, h, w].join('x')} voxels cannot be halved.`;
-    throw new Failure('SHAPE_MISMATCH', { shape: x.shape }, { message });
+    throw mismatch(`${[d, h, w].join('x')} voxels cannot be halved.`, { shape: x.shape });
   }
   return runPool({ x }, { shape: x.shape })[0] as tf.Tensor;
 }
@@ -64,8 +62,18 @@ const runUpsample = defineOperation<UpsampleAttributes>({
   }),
 });
 
-/** Trilinear up-sampling of d, h and w by a whole factor (align_corners false). */
+/**
+ * Trilinear up-sampling of d, h and w by a whole factor (align_corners false).
+ *
+ * @returns x itself for factor 1
+ * @throws Failure('SHAPE_MISMATCH')
+ */
 export function upsampleTrilinear(x: tf.Tensor, factor: number): tf.Tensor {
+  volumeOf(x.shape);
+  if (!Number.isInteger(factor) || factor < 1) {
+    const message = `[${x.shape.join(', ')}] cannot be up-sampled by ${String(factor)}: whole factors only.`;
+    throw mismatch(message, { shape: x.shape, factor });
+  }
   if (factor === 1) return x;
   return runUpsample({ x }, { shape: x.shape, factor })[0] as tf.Tensor;
 }
