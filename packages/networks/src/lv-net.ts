@@ -14,7 +14,7 @@ import {
 } from '@lvnet/engine';
 import type { NetworkConfig } from './config.js';
 import { isBiased } from './layers.js';
-import type { Weights } from './weights.js';
+import { valuesOf, type Weights } from './weights.js';
 
 const epsilon = 1e-5;
 
@@ -67,12 +67,6 @@ export function forward(config: NetworkConfig, tensorOf: TensorOf, image: tf.Ten
     heads.push(upsampleTrilinear(convolve(x, `head${String(heads.length + 1)}`, true), 2 ** level));
   }
   return { main: convolve(x, 'output', true), heads };
-}
-
-function running(weights: Weights, name: string): Float32Array {
-  const values = weights.byName.get(name);
-  if (values === undefined) throw new Error(`the weights have no ${name}`);
-  return values;
 }
 
 function activatedNorm(
@@ -130,12 +124,12 @@ function block(
   }
   const { weights } = mode;
   const statistics = {
-    mean1: running(weights, `${name}.bn1.running_mean`),
-    variance1: running(weights, `${name}.bn1.running_var`),
-    mean2: running(weights, `${name}.bn2.running_mean`),
-    variance2: running(weights, `${name}.bn2.running_var`),
-    mean3: running(weights, `${name}.bn3.running_mean`),
-    variance3: running(weights, `${name}.bn3.running_var`),
+    mean1: valuesOf(weights, `${name}.bn1.running_mean`),
+    variance1: valuesOf(weights, `${name}.bn1.running_var`),
+    mean2: valuesOf(weights, `${name}.bn2.running_mean`),
+    variance2: valuesOf(weights, `${name}.bn2.running_var`),
+    mean3: valuesOf(weights, `${name}.bn3.running_mean`),
+    variance3: valuesOf(weights, `${name}.bn3.running_var`),
   };
   return invertedResidualInfer(x, parameters, { epsilon, activation, statistics });
 }

@@ -1,14 +1,15 @@
+import { Failure } from '@lvnet/core';
 import { tf, type Engine } from '@lvnet/engine';
 import { checkInput } from './describe.js';
 import { forward } from './lv-net.js';
 import type { Network } from './network.js';
-import { valuesOf } from './shard-gradient.js';
-import type { Weights } from './weights.js';
+import { valuesOf, type Weights } from './weights.js';
 
 /**
  * Probability of every class but background, with running statistics.
  *
  * @param image [d, h, w], normalised as in training
+ * @throws Failure('SHAPE_MISMATCH' | 'WEIGHTS_MISMATCH')
  */
 export function predictForeground(
   engine: Engine,
@@ -18,6 +19,10 @@ export function predictForeground(
   [d, h, w]: readonly [number, number, number],
 ): Float32Array {
   checkInput(network.config, [d, h, w]);
+  if (image.length !== d * h * w) {
+    const message = `The image has ${String(image.length)} voxels, not ${String(d * h * w)}.`;
+    throw new Failure('SHAPE_MISMATCH', { shape: [d, h, w], found: image.length }, { message });
+  }
   engine.activate();
   const { classes } = network.config;
   const foreground = new Float32Array(d * h * w);

@@ -11,7 +11,7 @@ import { checkInput } from './describe.js';
 import { forward } from './lv-net.js';
 import type { Network } from './network.js';
 import { lengthOf } from './parameters.js';
-import type { Weights } from './weights.js';
+import { valuesOf, type Weights } from './weights.js';
 
 export interface ShardOptions {
   /** [samples, slices, rows, columns] */
@@ -34,7 +34,12 @@ export interface ShardResult {
   backwardMs: number;
 }
 
-/** One forward and backward pass over the samples of a shard, which form one batch for the batch norms. */
+/**
+ * One forward and backward pass over the samples of a shard, which form one batch for the batch norms.
+ *
+ * @param image [samples, slices, rows, columns], normalised; label in the same order
+ * @throws Failure('SHAPE_MISMATCH' | 'WEIGHTS_MISMATCH')
+ */
 export function shardGradient(
   engine: Engine,
   network: Network,
@@ -43,8 +48,7 @@ export function shardGradient(
   label: Int32Array,
   o: ShardOptions,
 ): ShardResult {
-  const [samples, slices, rows, columns] = o.shape;
-  checkInput(network.config, [slices, rows, columns]);
+  checkShard(network, image, label, o);
   engine.activate();
   const startMs = performance.now();
   let forwardEndMs = startMs;
@@ -52,29 +56,30 @@ export function shardGradient(
   const seen = new Map<string, BatchStatistics>();
   const gradients = new Float32Array(network.gradientLength);
   const offsets = offsetsOf(network);
-  const tensors = network.trained.map((spec) => tf.tensor(valuesOf(weights, spec.name), [...spec.shape]));
-  const byName = new Map(network.trained.map((spec, i) => [spec.name, tensors[i] as tf.Tensor]));
-  const input = tf.tensor(image, [samples, slices, rows, columns, 1]);
   const classes = label.map((value) => Math.min(value, network.config.classes - 1));
-  const loss = (): tf.Scalar => {
-    const logits = forward(network.config, (name) => byName.get(name) as tf.Tensor, input, {
-      training: true,
-      onStatistics: (layer, statistics) => seen.set(layer, statistics),
-    });
-    const heads = [logits.main, ...logits.heads];
-    if (o.onLogits !== undefined) tell(network.headNames, heads, o.onLogits);
-    const terms = heads.map((head) => softmaxCrossEntropy(head, classes));
-    const total = weightedSum(terms, [1, ...headWeights(o)]);
-    losses.push(...[total, ...terms].map((term) => term.dataSync()[0] ?? Number.NaN));
-    forwardEndMs = performance.now();
-    return total;
-  };
+  tf.engine().startScope('shard');
   try {
+    const tensors = network.trained.map((spec) => tf.tensor(valuesOf(weights, spec.name), [...spec.shape]));
+    const byName = new Map(network.trained.map((spec, i) => [spec.name, tensors[i] as tf.Tensor]));
+    const input = tf.tensor(image, [...o.shape, 1]);
+    const loss = (): tf.Scalar => {
+      const logits = forward(network.config, (name) => byName.get(name) as tf.Tensor, input, {
+        training: true,
+        onStatistics: (layer, statistics) => seen.set(layer, statistics),
+      });
+      const heads = [logits.main, ...logits.heads];
+      if (o.onLogits !== undefined) tell(network.headNames, heads, o.onLogits);
+      const terms = heads.map((head) => softmaxCrossEntropy(head, classes));
+      const total = weightedSum(terms, [1, ...headWeights(o)]);
+      losses.push(...[total, ...terms].map((term) => term.dataSync()[0] ?? Number.NaN));
+      forwardEndMs = performance.now();
+      return total;
+    };
     valueAndGradients(loss, tensors, (gradient, i) => {
       gradients.set(gradient, offsets[i]);
     });
   } finally {
-    tf.dispose([...tensors, input]);
+    tf.engine().endScope();
   }
   return {
     gradients,
@@ -93,15 +98,30 @@ function tell(
   for (const [i, name] of names.entries()) use(name, (heads[i] as tf.Tensor).dataSync<'float32'>());
 }
 
+function checkShard(
+  network: Network,
+  image: Float32Array,
+  label: Int32Array,
+  { shape, eta }: ShardOptions,
+): void {
+  const [samples, slices, rows, columns] = shape;
+  checkInput(network.config, [slices, rows, columns]);
+  const refuse = (message: string) => {
+    throw new Failure('SHAPE_MISMATCH', { shape, eta }, { message });
+  };
+  const voxels = samples * slices * rows * columns;
+  for (const [name, { length }] of Object.entries({ image, label })) {
+    if (length !== voxels) refuse(`The ${name} has ${String(length)} voxels, not ${String(voxels)}.`);
+  }
+  const heads = network.headNames.length - 1;
+  if (eta.length !== heads) {
+    refuse(`The network has ${String(heads)} heads to supervise, eta has ${String(eta.length)} weights.`);
+  }
+}
+
 /** Weights of the heads from coarse to fine: the paper's first eta belongs to the coarsest head. */
 export function headWeights({ eta, order }: Pick<ShardOptions, 'eta' | 'order'>): number[] {
   return order === 'coarse-to-fine' ? [...eta] : [...eta].reverse();
-}
-
-export function valuesOf(weights: Weights, name: string): Float32Array {
-  const values = weights.byName.get(name);
-  if (values !== undefined) return values;
-  throw new Failure('WEIGHTS_MISMATCH', { name }, { message: `The weights lack ${name}.` });
 }
 
 function offsetsOf(network: Network): number[] {

@@ -1,4 +1,4 @@
-import { counterRandom, invariant } from '@lvnet/core';
+import { counterRandom, Failure, invariant } from '@lvnet/core';
 import type { NetworkConfig } from './config.js';
 import { isTrained, lengthOf, parametersOf, type ParameterSpec } from './parameters.js';
 
@@ -47,6 +47,13 @@ export function copyWeights(config: NetworkConfig, weights: Weights): Weights {
     weights.statistics.slice(),
     weights.batches,
   );
+}
+
+/** @throws Failure('WEIGHTS_MISMATCH') */
+export function valuesOf(weights: Weights, name: string): Float32Array {
+  const values = weights.byName.get(name);
+  if (values !== undefined) return values;
+  throw new Failure('WEIGHTS_MISMATCH', { name }, { message: `The weights lack ${name}.` });
 }
 
 const isStatistic = ({ kind }: ParameterSpec): boolean =>
