@@ -123,15 +123,27 @@ function workOf(layer: Layer, elements: number): { macs: number; flops: number }
   }
 }
 
-/** Per block its input, the depthwise output and the projection; per other layer its output. */
 function keptBytes(config: NetworkConfig, input: InputSize): number {
-  return (
-    4 *
-    sumOf(layersOf(config), (layer) => {
-      const voxels = voxelsAt(input, layer.level);
-      if (layer.kind === 'upsample' || layer.kind === 'averagePool') return voxels * layer.channels;
-      if (layer.kind === 'batchNorm') return layer.name.endsWith('.bn1') ? 0 : voxels * layer.channels;
-      return /\.(expand|depthwise|project)$/.test(layer.name) ? 0 : voxels * layer.co;
-    })
-  );
+  const elements = sumOf(layersOf(config), (layer) => voxelsAt(input, layer.level) * keptChannels(layer));
+  return 4 * (voxelsAt(input, 0) + elements);
+}
+
+/**
+ * What stays of a layer per voxel. Every operation keeps its input: convolutions and batch norms theirs, a
+ * block its input, the depthwise output and the projection; a loss its logits and their gradient.
+ */
+function keptChannels(layer: Layer): number {
+  const last = layer.name.slice(layer.name.lastIndexOf('.') + 1);
+  switch (layer.kind) {
+    case 'convolution':
+      if (layer.name === 'output') return 2 * layer.co;
+      return layer.name === 'stem.conv' || /^up\d\.conv$/.test(layer.name) ? layer.co : 0;
+    case 'batchNorm':
+      if (last === 'bn1' || layer.name.startsWith('up')) return 0; // up-sampled before anything keeps it
+      return last === 'bn3' ? 2 * layer.channels : layer.channels; // the projection and the block's sum
+    case 'averagePool':
+      return layer.channels;
+    case 'upsample':
+      return layer.name.startsWith('head') ? 2 * layer.channels : layer.channels; // added to the encoder's
+  }
 }
