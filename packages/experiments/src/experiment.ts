@@ -39,7 +39,8 @@ const trainingSchema = z.strictObject({
   /** Default: one shard per sample of the batch. */
   shards: count.optional(),
   epochs: count.default(30),
-  onBadSample: z.enum(['stop', 'skip']).default('stop'),
+  /** What a loss or gradient that is not finite does to the run; there will be other ways. */
+  onBadSample: z.enum(['stop']).default('stop'),
   stop: z.strictObject({ metric: z.literal('dice').default('dice'), patience: count.default(5) }).optional(),
 });
 

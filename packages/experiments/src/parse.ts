@@ -1,20 +1,22 @@
 import { Failure } from '@lvnet/core';
-import { parseDocument } from 'yaml';
 import { contradictionsOf } from './contradictions.js';
 import { experimentSchema, type Experiment } from './experiment.js';
 import { invalid, problemsOf } from './problems.js';
+import { setAt } from './set-at.js';
+import { parseYaml } from './yaml.js';
 
 export interface ParseOptions {
   /** Named in messages. */
   file?: string;
-  /** Changes as `path=value`, the value being YAML. */
+  /** Changes as `path=value`, the value being YAML; list items by position, as in `loss.eta.0=0.1`. */
   set?: readonly string[];
 }
 
 /**
  * Reads an experiment file: every field known, every default filled in, nothing contradictory.
  *
- * @throws Failure('EXPERIMENT_INVALID' | 'EXPERIMENT_CONTRADICTORY') with `details.problems`
+ * @throws Failure('EXPERIMENT_INVALID' | 'EXPERIMENT_CONTRADICTORY') with `details.problems`, and
+ *   Failure('ARGUMENT_INVALID') for a change that is none
  */
 export function parseExperiment(text: string, options: ParseOptions = {}): Experiment {
   return resolveExperiment(readChanged(text, options), options.file);
@@ -42,20 +44,19 @@ export function resolveExperiment(input: unknown, file?: string): Experiment {
   return experiment;
 }
 
-/** A YAML (or JSON) text as plain data; duplicate keys and syntax errors are errors with their line. */
+/** The mapping in a YAML (or JSON) text. @throws Failure('EXPERIMENT_INVALID') naming the line */
 function readYaml(text: string, file: string | undefined): Record<string, unknown> {
-  const document = parseDocument(text, { prettyErrors: true });
-  const [error] = document.errors;
-  const value: unknown = error === undefined ? document.toJS({ maxAliasCount: 100 }) : undefined;
+  const read = parseYaml(text);
+  const value = 'value' in read ? read.value : undefined;
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>;
   }
-  const what = error?.message.split('\n')[0] ?? 'it is not a mapping of names to values';
+  const what = 'problem' in read ? read.problem : 'it is not a mapping of names to values';
   throw new Failure(
     'EXPERIMENT_INVALID',
     { ...(file === undefined ? {} : { file }), problems: [] },
     {
-      message: `${file ?? 'The experiment'} cannot be read as YAML: ${what}`,
+      message: `${file ?? 'The experiment'} cannot be read as YAML: ${what}.`,
       hint: 'The README shows a complete example.',
     },
   );
@@ -79,29 +80,16 @@ function applyChange(input: Record<string, unknown>, change: string): void {
       { message: `--set ${change} is not path=value.`, hint: 'For example: --set network.expansionRate=6' },
     );
   }
-  const document = parseDocument(change.slice(cut + 1));
-  const [error] = document.errors;
-  if (error !== undefined) {
+  const read = parseYaml(change.slice(cut + 1));
+  if ('problem' in read) {
     throw new Failure(
       'ARGUMENT_INVALID',
       { set: change },
       {
-        message: `--set ${change}: the value cannot be read (${error.message.split('\n')[0] ?? ''}).`,
+        message: `--set ${change}: the value cannot be read (${read.problem}).`,
         hint: "A list is written as '[1, 2]', in quotes for the shell.",
       },
     );
   }
-  const value: unknown = document.toJS();
-  setAt(input, change.slice(0, cut).split('.'), value);
-}
-
-/** Sets a value at a dotted path, making mappings on the way. */
-export function setAt(input: Record<string, unknown>, path: readonly string[], value: unknown): void {
-  let at = input;
-  for (const name of path.slice(0, -1)) {
-    const next = at[name];
-    const isMapping = typeof next === 'object' && next !== null && !Array.isArray(next);
-    at = (at[name] = isMapping ? { ...next } : {}) as Record<string, unknown>;
-  }
-  at[path.at(-1) ?? ''] = value;
+  setAt(input, change.slice(0, cut).split('.'), read.value);
 }

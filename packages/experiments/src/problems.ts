@@ -11,23 +11,42 @@ export interface Problem {
 
 /** Zod's issues in the words of an experiment file. */
 export function problemsOf(error: z.ZodError, input: unknown, schema: z.ZodType): Problem[] {
-  return error.issues.flatMap((issue) => {
-    const path = issue.path.map(String);
-    if (issue.code === 'unrecognized_keys') {
-      const known = keysAt(schema, path);
-      return issue.keys.map((key) => unknownField([...path, key], valueAt(input, [...path, key]), known));
-    }
-    const value = valueAt(input, path);
-    const shown = value === undefined ? 'missing' : JSON.stringify(value);
-    return [
-      {
-        path: path.join('.'),
-        value,
-        nearest: null,
-        message: `${path.join('.') || 'the file'} (${shown}): ${issue.message}`,
-      },
-    ];
-  });
+  return error.issues.flatMap((issue) => problemsIn(issue, [], input, schema));
+}
+
+/** @param above where the value lies in which the issue was found */
+function problemsIn(
+  issue: z.core.$ZodIssue,
+  above: readonly string[],
+  input: unknown,
+  schema: z.ZodType,
+): Problem[] {
+  const path = [...above, ...issue.path.map(String)];
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(schema, path);
+    return issue.keys.map((key) => unknownField([...path, key], valueAt(input, [...path, key]), known));
+  }
+  const meant =
+    issue.code === 'invalid_union' ? issue.errors.find((branch) => !branch.some(isOtherType)) : undefined;
+  if (meant !== undefined) return meant.flatMap((inner) => problemsIn(inner, path, input, schema));
+  const value = valueAt(input, path);
+  const message = `${path.join('.') || 'the file'} (${shown(value)}): ${messageOf(issue)}`;
+  return [{ path: path.join('.'), value, nearest: null, message }];
+}
+
+const shown = (value: unknown): string =>
+  value === undefined ? 'missing' : typeof value === 'number' ? String(value) : JSON.stringify(value);
+
+/** Of several alternatives the one is meant whose type the value has. */
+const isOtherType = (issue: z.core.$ZodIssue): boolean =>
+  issue.code === 'invalid_type' && issue.path.length === 0;
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'invalid_union') return issue.message;
+  const expected = issue.errors
+    .flat()
+    .flatMap((inner) => (inner.code === 'invalid_type' ? [inner.expected] : []));
+  return `${issue.message}: expected ${expected.join(' or ')}`;
 }
 
 function unknownField(path: readonly string[], value: unknown, known: readonly string[]): Problem {
@@ -43,11 +62,17 @@ function keysAt(schema: z.ZodType, path: readonly string[]): string[] {
   return Object.keys(shapeOf(at) ?? {});
 }
 
-/** The fields of an object schema, whatever defaults and options are wrapped around it. */
+interface SchemaParts {
+  shape?: Record<string, unknown>;
+  def?: { innerType?: unknown; options?: readonly unknown[] };
+}
+
+/** The fields of an object schema, whatever defaults, options and alternatives are wrapped around it. */
 function shapeOf(schema: unknown): Record<string, unknown> | undefined {
-  let at = schema as { shape?: Record<string, unknown>; def?: { innerType?: unknown } } | undefined;
-  while (at !== undefined && at.shape === undefined) at = at.def?.innerType as typeof at;
-  return at?.shape;
+  const { shape, def } = (schema ?? {}) as SchemaParts;
+  if (shape !== undefined) return shape;
+  const inside = def?.options ?? (def?.innerType === undefined ? [] : [def.innerType]);
+  return inside.map(shapeOf).find((found) => found !== undefined);
 }
 
 function valueAt(input: unknown, path: readonly string[]): unknown {
@@ -70,7 +95,10 @@ export function invalid(
     code,
     { ...(file === undefined ? {} : { file }), problems },
     {
-      message: `${where} ${what}: ${problems.map((problem) => problem.message).join('; ')}.`,
+      message: `${where} ${what}: ${problems.map((problem) => problem.message).join('; ')}.`.replace(
+        /\?\.$/,
+        '?',
+      ),
       hint: 'Change the named fields; the README shows a complete example.',
     },
   );

@@ -11,7 +11,7 @@ export const networkConfigSchema = z.strictObject({
   /** Channels inside a block are this many times those outside (epsilon). */
   expansionRate: z.number().int().min(1).max(16).default(4),
   /** Edge of the depthwise and the stem kernel. */
-  kernel: z.union([z.literal(3), z.literal(5), z.literal(7)]).default(5),
+  kernel: z.literal([3, 5, 7]).default(5),
   /** Channels at full resolution; they double at each level. */
   baseWidth: z.number().int().min(1).max(64).default(8),
   /** Resolutions, the bottom included; there are levels - 1 supervised heads. */

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { base, failureOf, problemsOf } from './experiments.fixture.js';
+import { parseExperiment, preflight } from './index.js';
+
+describe('what is wrong with an experiment', () => {
+  const unknown: [string, string, string | null][] = [
+    ['sed: 1', 'sed', 'seed'],
+    ['netwrok: {}', 'netwrok', 'network'],
+    ['zzzzzzzzzzzz: 1', 'zzzzzzzzzzzz', null],
+    ['network: { expansionrate: 3 }', 'network.expansionrate', 'expansionRate'],
+    ['loss: { etas: [1] }', 'loss.etas', 'eta'],
+    ['optimizer: { learnRate: 1 }', 'optimizer.learnRate', 'learningRate'],
+    ['training: { epoch: 1 }', 'training.epoch', 'epochs'],
+    ['training: { stop: { patiense: 1 } }', 'training.stop.patiense', 'patience'],
+    ['exchange: { wires: bf16 }', 'exchange.wires', 'wire'],
+    ['workers: { maximum: 2 }', 'workers.maximum', 'max'],
+    ['checkpoint: { everyStep: 2 }', 'checkpoint.everyStep', 'everySteps'],
+  ];
+  for (const [text, path, nearest] of unknown) {
+    it(`names the nearest field for ${path}`, () => {
+      const failure = failureOf(base + text);
+      assert.equal(failure.code, 'EXPERIMENT_INVALID');
+      const found = problemsOf(failure);
+      assert.deepEqual(
+        found.map((problem) => [problem.path, problem.nearest]),
+        [[path, nearest]],
+      );
+      assert.match(failure.message, /^liver\.yaml is not valid: /);
+      assert.ok(
+        failure.message.includes(nearest === null ? 'known here: name, seed' : `did you mean ${nearest}?`),
+      );
+    });
+  }
+
+  it('looks into the alternative that is meant', () => {
+    const problems = problemsOf(failureOf('data: { root: /x, split: { train: 1, validaton: 0, test: -1 } }'));
+    const found = problems.map(({ path, value, nearest }) => [path, value, nearest]);
+    assert.deepEqual(found, [
+      ['data.split.validation', undefined, null],
+      ['data.split.test', -1, null],
+      ['data.split.validaton', 0, 'validation'],
+    ]);
+    assert.match(failureOf('data: { root: /x, split: 5 }').message, /data\.split \(5\): .* object or string/);
+  });
+
+  const wrong: [string, string][] = [
+    ['data: {}', 'data.root'],
+    ["data: { root: '' }", 'data.root'],
+    ['data: { root: /x, patch: [16, 256] }', 'data.patch'],
+    ['data: { root: /x, patch: [16, 256, 0] }', 'data.patch.2'],
+    ['data: { root: /x, windowHu: [0, high] }', 'data.windowHu.1'],
+    ['data: { root: /x, blocks: some }', 'data.blocks'],
+    [`${base}name: no/slashes`, 'name'],
+    [`${base}name: ${'a'.repeat(65)}`, 'name'],
+    [`${base}seed: -1`, 'seed'],
+    [`${base}seed: 1.5`, 'seed'],
+    [`${base}labels: { a: 1 }`, 'labels.a'],
+    [`${base}network:`, 'network'],
+    [`${base}network: { kernel: 4 }`, 'network.kernel'],
+    [`${base}network: { expansionRate: 17 }`, 'network.expansionRate'],
+    [`${base}network: { name: u-net }`, 'network.name'],
+    [`${base}loss: { eta: [0.1, -1, 0, 0] }`, 'loss.eta.1'],
+    [`${base}optimizer: { learningRate: 0 }`, 'optimizer.learningRate'],
+    [`${base}optimizer: { learningRate: .inf }`, 'optimizer.learningRate'],
+    [`${base}optimizer: { learningRate: .nan }`, 'optimizer.learningRate'],
+    [`${base}optimizer: { decayPerEpoch: 1.1 }`, 'optimizer.decayPerEpoch'],
+    [`${base}optimizer: { clipNorm: 0 }`, 'optimizer.clipNorm'],
+    [`${base}training: { epochs: '30' }`, 'training.epochs'],
+    [`${base}training: { onBadSample: skip }`, 'training.onBadSample'],
+    [`${base}exchange: { wire: float16 }`, 'exchange.wire'],
+    [`${base}workers: { engine: cuda }`, 'workers.engine'],
+    [`${base}checkpoint: { keep: 0 }`, 'checkpoint.keep'],
+  ];
+  for (const [text, path] of wrong) {
+    it(`names ${path} in ${text.replace(base, '').slice(0, 60)}`, () => {
+      const failure = failureOf(text);
+      assert.equal(failure.code, 'EXPERIMENT_INVALID');
+      assert.deepEqual(
+        problemsOf(failure).map((problem) => problem.path),
+        [path],
+      );
+      assert.ok(failure.message.includes(`${path} (`), failure.message);
+    });
+  }
+
+  it('names everything at once, with the values', () => {
+    const failure = failureOf(`${base}seed: -1\nnetwork: { kernel: 4, levls: 3 }\n`);
+    const found = problemsOf(failure).map(({ path, value }) => [path, value]);
+    assert.deepEqual(
+      new Map(found as [string, unknown][]),
+      new Map<string, unknown>([
+        ['seed', -1],
+        ['network.kernel', 4],
+        ['network.levls', 3],
+      ]),
+    );
+    assert.equal(failure.details['file'], 'liver.yaml');
+  });
+});
+
+describe('contradictions in an experiment', () => {
+  const cases: [string, string, RegExp][] = [
+    ['network: { levels: 4 }', 'loss.eta', /needs 3 weights.*network\.levels is 4/],
+    ['loss: { eta: [1] }', 'loss.eta', /needs 4 weights/],
+    ['network: { levels: 6 }\nloss: { eta: [1, 1, 1, 1, 1] }', 'data.patch', /divide by 32/],
+    ['training: { batch: 4, shards: 3 }', 'training.shards', /must divide training\.batch, which is 4/],
+    ['workers: { min: 3, max: 2 }', 'workers.min', /more than workers\.max, which is 2/],
+    ['workers: { min: 5, max: 5 }', 'workers.min', /no more than training\.shards \(4\)/],
+  ];
+  for (const [text, path, message] of cases) {
+    it(`${path} in ${text.replace('\n', ', ')}`, () => {
+      const failure = failureOf(base + text);
+      assert.equal(failure.code, 'EXPERIMENT_CONTRADICTORY');
+      assert.deepEqual(
+        problemsOf(failure).map((problem) => problem.path),
+        [path],
+      );
+      assert.match(failure.message, message);
+    });
+  }
+
+  const ofData: [string, string][] = [
+    ['windowHu: [200, -200]', 'data.windowHu'],
+    ['windowHu: [5, 5]', 'data.windowHu'],
+    ['patch: [16, 250, 256]', 'data.patch'],
+    ['split: { train: 0, validation: 1, test: 1 }', 'data.split.train'],
+  ];
+  for (const [text, path] of ofData) {
+    it(`${path} in ${text}`, () => {
+      const [found, ...others] = problemsOf(failureOf(`data: { root: /x, ${text} }`));
+      assert.deepEqual([found?.path, others], [path, []]);
+    });
+  }
+
+  it('early stop without validation cases', () => {
+    const text = 'data: { root: /x, split: { train: 1, validation: 0, test: 0 } }\ntraining: { stop: {} }';
+    assert.equal(problemsOf(failureOf(text))[0]?.path, 'training.stop');
+  });
+
+  it('warns of what is allowed and useless', () => {
+    const warnings = (text: string) => preflight(parseExperiment(base + text)).warnings;
+    assert.deepEqual(warnings(''), []);
+    assert.match(warnings('workers: { max: 9 }').join(), /at most 4 workers/);
+    assert.match(warnings('training: { epochs: 100 }').join(), /thousandth of its start within 100 epochs/);
+    const small = parseExperiment(
+      'data: { root: /x, patch: [16, 8, 8] }\nnetwork: { levels: 2 }\nloss: { eta: [1] }',
+    );
+    assert.match(preflight(small).warnings.join(), /very few voxels/);
+  });
+});
