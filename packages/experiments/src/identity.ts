@@ -33,5 +33,19 @@ export function identityOf(
   );
 }
 
+/**
+ * Fields that decide nothing about a run's bytes, or (the split) that decide it through the cases' hashes
+ * alone, which all runs of a sweep share.
+ */
+export const indecisiveFields = [
+  'name',
+  'labels',
+  'priority',
+  'data.root',
+  'data.split',
+  'workers',
+  'checkpoint',
+] as const;
+
 /** Short enough to type, long enough never to collide by chance. */
 export const runIdOf = (identity: string): string => identity.slice(0, 12);

@@ -1,10 +1,12 @@
-import { Failure } from '@lvnet/core';
+import { canonicalJson, Failure } from '@lvnet/core';
 import { z } from 'zod';
 import { isBetter } from './early-stop.js';
 import type { Experiment } from './experiment.js';
-import { invalid, problemsOf } from './problems.js';
-import { readChanged, resolveExperiment, setAt, type ParseOptions } from './parse.js';
+import { indecisiveFields } from './identity.js';
+import { invalid, problemsOf, type Problem } from './problems.js';
+import { readChanged, resolveExperiment, type ParseOptions } from './parse.js';
 import type { RunState } from './run-state.js';
+import { setAt } from './set-at.js';
 
 const sweepSchema = z.strictObject({
   search: z.strictObject({
@@ -23,7 +25,7 @@ const sweepSchema = z.strictObject({
 });
 
 export interface Sweep {
-  /** The experiment with `{ choice: [...] }` in some places. */
+  /** The experiment with `{ choice: [...] }` in place of some values, in lists too. */
   template: Record<string, unknown>;
   axes: SweepAxis[];
   search: { algorithm: 'grid'; parallel: number };
@@ -32,15 +34,16 @@ export interface Sweep {
 }
 
 export interface SweepAxis {
-  /** Dotted path, as in `network.expansionRate`. */
+  /** Dotted path, as in `network.expansionRate` or `loss.eta.0`. */
   path: string;
+  names: readonly string[];
   choice: readonly unknown[];
 }
 
 /**
  * Reads a sweep file: an experiment with choices, and how to search.
  *
- * @throws Failure('EXPERIMENT_INVALID')
+ * @throws Failure('EXPERIMENT_INVALID' | 'EXPERIMENT_CONTRADICTORY')
  */
 export function parseSweep(text: string, options: ParseOptions = {}): Sweep {
   const { search, objective, prune, ...template } = readChanged(text, options);
@@ -55,9 +58,12 @@ export function parseSweep(text: string, options: ParseOptions = {}): Sweep {
   const { data } = result;
   if (data.search.algorithm !== 'grid') throw notYet('search.algorithm', data.search.algorithm, 'grid');
   if (data.prune.algorithm !== 'none') throw notYet('prune.algorithm', data.prune.algorithm, 'none');
+  const axes = axesOf(template, []);
+  const problems = [...idleSettings(data), ...axes.flatMap(problemsOfAxis)];
+  if (problems.length > 0) throw invalid('EXPERIMENT_CONTRADICTORY', options.file, problems);
   return {
     template,
-    axes: axesOf(template, []),
+    axes,
     search: { algorithm: 'grid', parallel: data.search.parallel },
     objective: data.objective,
     ...(options.file === undefined ? {} : { file: options.file }),
@@ -75,20 +81,54 @@ function notYet(path: string, value: string, instead: string): Failure {
   );
 }
 
-function axesOf(at: unknown, path: readonly string[]): SweepAxis[] {
-  if (typeof at !== 'object' || at === null || Array.isArray(at)) return [];
-  const keys = Object.keys(at);
-  const values = at as Record<string, unknown>;
-  if (keys.length === 1 && keys[0] === 'choice')
-    return [{ path: path.join('.'), choice: choiceOf(values['choice'], path) }];
-  if (keys.includes('range'))
-    throw notYet(`${path.join('.')}.range`, JSON.stringify(values['range']), 'choice');
-  return keys.flatMap((key) => axesOf(values[key], [...path, key]));
+/** Settings that a grid without pruning would not heed. */
+function idleSettings({ search, prune }: z.infer<typeof sweepSchema>): Problem[] {
+  const { algorithm: _algorithm, ...pruning } = prune;
+  const idle: [string, unknown][] = [
+    ['search.trials', search.trials],
+    ['search.budget', search.budget],
+    ...Object.entries(pruning).map(([name, value]): [string, unknown] => [`prune.${name}`, value]),
+  ];
+  return idle
+    .filter(([, value]) => value !== undefined)
+    .map(([path, value]) => problem(path, value, 'has no effect: a grid runs every combination to its end'));
 }
 
-function choiceOf(value: unknown, path: readonly string[]): readonly unknown[] {
+function problemsOfAxis({ path, choice }: SweepAxis): Problem[] {
+  const field = indecisiveFields.find((name) => path === name || path.startsWith(`${name}.`));
+  if (field !== undefined) {
+    return [
+      problem(path, choice, `the trials would be the same run: ${field} does not tell runs of a sweep apart`),
+    ];
+  }
+  const texts = choice.map(canonicalJson);
+  const twice = texts.find((text, i) => texts.indexOf(text) !== i);
+  return twice === undefined ? [] : [problem(path, choice, `has the value ${twice} twice`)];
+}
+
+const problem = (path: string, value: unknown, what: string): Problem => ({
+  path,
+  value,
+  nearest: null,
+  message: `${path} (${JSON.stringify(value)}): ${what}`,
+});
+
+function axesOf(at: unknown, names: readonly string[]): SweepAxis[] {
+  if (typeof at !== 'object' || at === null) return [];
+  const values = at as Record<string, unknown>;
+  const keys = Object.keys(values);
+  const path = names.join('.');
+  if (!Array.isArray(at)) {
+    if (keys.join() === 'choice') return [{ path, names, choice: choiceOf(values['choice'], path) }];
+    if (keys.includes('range') && names.length > 0)
+      throw notYet(`${path}.range`, JSON.stringify(values['range']), 'choice');
+  }
+  return keys.flatMap((key) => axesOf(values[key], [...names, key]));
+}
+
+function choiceOf(value: unknown, path: string): readonly unknown[] {
   if (Array.isArray(value) && value.length > 0) return value;
-  const where = `${path.join('.')}.choice`;
+  const where = `${path}.choice`;
   throw new Failure(
     'EXPERIMENT_INVALID',
     { problems: [{ path: where, value, nearest: null, message: 'is not a list with values' }] },
@@ -101,17 +141,21 @@ export interface GridTrial {
   experiment: Experiment;
 }
 
-/** Every combination; the last axis changes fastest. */
+/** Every combination; the last axis changes fastest. @throws Failure as parseExperiment does */
 export function gridTrials(sweep: Sweep): GridTrial[] {
-  const combinations = sweep.axes.reduce<Record<string, unknown>[]>(
-    (known, axis) =>
-      known.flatMap((values) => axis.choice.map((value) => ({ ...values, [axis.path]: value }))),
-    [{}],
+  const combinations = sweep.axes.reduce<unknown[][]>(
+    (known, { choice }) => known.flatMap((values) => choice.map((value) => [...values, value])),
+    [[]],
   );
   return combinations.map((values) => {
     const input = structuredClone(sweep.template);
-    for (const [path, value] of Object.entries(values)) setAt(input, path.split('.'), value);
-    return { values, experiment: resolveExperiment(input, sweep.file) };
+    sweep.axes.forEach(({ names }, i) => {
+      setAt(input, names, values[i]);
+    });
+    return {
+      values: Object.fromEntries(sweep.axes.map(({ path }, i) => [path, values[i]])),
+      experiment: resolveExperiment(input, sweep.file),
+    };
   });
 }
 
