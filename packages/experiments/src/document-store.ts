@@ -1,10 +1,15 @@
 import { Failure } from '@lvnet/core';
 import type { Store } from '@lvnet/store';
 
+/** @throws Failure('STORE_NOT_FOUND' | 'STORE_INVALID') */
 export async function readJson<T>(store: Store, key: string): Promise<T> {
-  const text = new TextDecoder().decode(await store.get(key));
+  return parseStored(key, new TextDecoder().decode(await store.get(key))) as T;
+}
+
+/** @throws Failure('STORE_INVALID') naming the key */
+export function parseStored(key: string, text: string): unknown {
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text);
   } catch (cause) {
     throw new Failure(
       'STORE_INVALID',

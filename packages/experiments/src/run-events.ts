@@ -1,3 +1,4 @@
+import { parseStored } from './document-store.js';
 import type { RunState } from './run-state.js';
 import type { Store } from '@lvnet/store';
 
@@ -24,17 +25,17 @@ export async function recordRunEvent(
   await store.append?.(`runs/${run}/events.jsonl`, line);
 }
 
+/** @throws Failure('STORE_INVALID') for a part that is no JSON */
 export async function readRunEvents(store: Store, run: string): Promise<RunEvent[]> {
   const keys: string[] = [];
   for await (const { key } of store.list(`runs/${run}/events/`)) if (key.endsWith('.jsonl')) keys.push(key);
-  const parts = await Promise.all(keys.sort().map((key) => store.get(key)));
-  return parts.flatMap((bytes) =>
-    new TextDecoder()
-      .decode(bytes)
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as RunEvent),
-  );
+  const parts = await Promise.all(keys.sort().map((key) => readPart(store, key)));
+  return parts.flat();
+}
+
+async function readPart(store: Store, key: string): Promise<RunEvent[]> {
+  const lines = new TextDecoder().decode(await store.get(key)).split('\n');
+  return lines.filter((line) => line !== '').map((line) => parseStored(key, line) as RunEvent);
 }
 
 const padded = (value: number, digits: number): string => String(value).padStart(digits, '0');
