@@ -1,18 +1,18 @@
 // Builds packages/kernels/build/lvnet.node with plain g++ calls: one object per instruction set from one
 // source, linked with the bridge. Skipped when nothing changed. Without a compiler: says so, breaks nothing.
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { run } from './setup/processes.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const source = join(root, 'packages/kernels/native');
 const build = join(root, 'packages/kernels/build');
 const target = join(build, 'lvnet.node');
-const stamp = join(build, 'lvnet.stamp');
+const stampPath = join(build, 'lvnet.stamp');
 
 const common = [
   '-std=c++17',
@@ -25,13 +25,22 @@ const common = [
   '-Wno-psabi',
   '-Wno-unknown-pragmas',
 ];
+
+/**
+ * @param {string} name
+ * @param {string} isa
+ * @param {string[]} flags
+ */
 const table = (name, isa, flags) => ({
   file: 'kernels.cc',
   object: `kernels-${isa}.o`,
   flags: ['-ffp-contract=off', ...flags, `-DTABLE=${name}`, `-DTABLE_NAME="${isa}"`],
 });
 
-/** @returns {{ file: string, object: string, flags: string[] }[]} */
+/**
+ * @param {string} cpu as os.arch() names it
+ * @returns {{ file: string, object: string, flags: string[] }[]}
+ */
 function units(cpu) {
   const x86 = cpu === 'x64';
   // Baseline code first: of templates that several objects hold the linker keeps the first copy, which
@@ -46,70 +55,99 @@ function units(cpu) {
   ];
 }
 
-function run(command, args) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (text) => (output += text));
-    child.on('error', (error) => resolve({ code: -1, output: error.message }));
-    child.on('close', (code) => resolve({ code, output }));
-  });
+/**
+ * Whether the addon is there and made of the present sources by the present compiler. Without a compiler an
+ * addon of the present sources is good, and one of other sources is removed: it would compute something else.
+ *
+ * @returns {Promise<{ built: boolean, reason?: string, compilerMissing?: boolean }>} reason absent: it can be built
+ */
+export async function checkAddon() {
+  const compiler = await compilerVersion();
+  const stamped = existsSync(target) ? readStamp() : undefined;
+  const current = stamped?.sources === sourcesHash(arch());
+  if (compiler !== undefined) return { built: current && stamped.compiler === compiler };
+  if (!current) rmSync(target, { force: true });
+  return { built: current, reason: `${cxx()} is not there.`, compilerMissing: true };
 }
 
-const firstLines = (text) => text.trim().split('\n').slice(0, 12).join('\n').slice(0, 2000);
+/**
+ * @param {{ log?: (text: string) => void }} [options] log gets the compiler's warnings
+ * @returns {Promise<{ built: boolean, skipped?: boolean, reason?: string, compilerMissing?: boolean }>}
+ *   built: the addon is there; skipped: it was before; reason: why it is not
+ */
+export async function buildAddon({ log = () => undefined } = {}) {
+  const before = await checkAddon();
+  if (before.built) return { built: true, skipped: true };
+  if (before.reason !== undefined) return before;
+  const stamp = { sources: sourcesHash(arch()), compiler: await compilerVersion() };
+  const compiled = await compileObjects({ compiler: cxx(), cpu: arch(), folder: build });
+  if (compiled.reason !== undefined) return { built: false, reason: compiled.reason };
+  if (compiled.warnings !== '') log(compiled.warnings);
+  const temporary = `${target}.new`;
+  const linked = await run(cxx(), ['-shared', '-pthread', '-o', temporary, ...compiled.objects]);
+  if (linked.code !== 0) return { built: false, reason: firstLines(linked.output) };
+  renameSync(temporary, target);
+  writeFileSync(stampPath, JSON.stringify(stamp));
+  return { built: true };
+}
+
+/**
+ * Compiles every source for that processor, all at once, without linking.
+ *
+ * @param {{ compiler: string, cpu: string, folder: string }} o folder takes the objects
+ * @returns {Promise<{ objects: string[], warnings: string, reason?: string }>} reason: the first failure
+ */
+export async function compileObjects({ compiler, cpu, folder }) {
+  mkdirSync(folder, { recursive: true });
+  const include = ['-I', includeFolder(), '-I', source];
+  const outcomes = await Promise.all(
+    units(cpu).map(({ file, object, flags }) =>
+      run(compiler, [...common, ...flags, ...include, '-c', join(source, file), '-o', join(folder, object)]),
+    ),
+  );
+  const failed = outcomes.find((outcome) => outcome.code !== 0);
+  return {
+    objects: units(cpu).map(({ object }) => join(folder, object)),
+    warnings: outcomes
+      .map(({ output }) => output.trim())
+      .join('\n')
+      .trim(),
+    ...(failed === undefined ? {} : { reason: firstLines(failed.output) }),
+  };
+}
+
+/** The first complaint explains the others. */
+const firstLines = (/** @type {string} */ text) =>
+  text.trim().split('\n').slice(0, 12).join('\n').slice(0, 2000);
+
+const cxx = () => process.env['CXX'] ?? 'g++';
+
+async function compilerVersion() {
+  const { code, output } = await run(cxx(), ['--version']);
+  return code === 0 ? `${cxx()} ${output.split('\n')[0] ?? ''}` : undefined;
+}
+
+/** @returns {{ sources?: string, compiler?: string }} empty where nothing whole was built */
+function readStamp() {
+  try {
+    return /** @type {{ sources?: string, compiler?: string }} */ (
+      JSON.parse(readFileSync(stampPath, 'utf8'))
+    );
+  } catch {
+    return {};
+  }
+}
 
 function includeFolder() {
   const require = createRequire(join(root, 'packages/kernels/package.json'));
   return join(dirname(require.resolve('node-api-headers/package.json')), 'include');
 }
 
-function fingerprint(cxx, version, cpu) {
-  const hash = createHash('sha256').update(JSON.stringify([cxx, version, cpu, common, units(cpu)]));
+/** @param {string} cpu */
+function sourcesHash(cpu) {
+  const hash = createHash('sha256').update(JSON.stringify([cpu, common, units(cpu)]));
   for (const name of readdirSync(source).sort()) hash.update(name).update(readFileSync(join(source, name)));
   return hash.digest('hex');
-}
-
-/**
- * @param {{ log?: (text: string) => void }} [options]
- * @returns {Promise<{ built: boolean, skipped?: boolean, reason?: string }>} `built` says whether the addon is there
- */
-export async function buildAddon({ log = () => {} } = {}) {
-  const cxx = process.env.CXX ?? 'g++';
-  const cpu = arch();
-  const version = await run(cxx, ['--version']);
-  if (version.code !== 0) return { built: false, reason: `${cxx} is not there` };
-  const wanted = fingerprint(cxx, version.output.split('\n')[0], cpu);
-  if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted)
-    return { built: true, skipped: true };
-  mkdirSync(build, { recursive: true });
-  const include = includeFolder();
-  const outcomes = await Promise.all(
-    units(cpu).map(({ file, object, flags }) =>
-      run(cxx, [
-        ...common,
-        ...flags,
-        '-I',
-        include,
-        '-I',
-        source,
-        '-c',
-        join(source, file),
-        '-o',
-        join(build, object),
-      ]),
-    ),
-  );
-  const failed = outcomes.find((outcome) => outcome.code !== 0);
-  if (failed !== undefined) return { built: false, reason: firstLines(failed.output) };
-  for (const { output } of outcomes) if (output.trim() !== '') log(output.trim());
-  const temporary = `${target}.new`;
-  const objects = units(cpu).map(({ object }) => join(build, object));
-  const linked = await run(cxx, ['-shared', '-pthread', '-o', temporary, ...objects]);
-  if (linked.code !== 0) return { built: false, reason: firstLines(linked.output) };
-  renameSync(temporary, target);
-  writeFileSync(stamp, wanted);
-  return { built: true };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

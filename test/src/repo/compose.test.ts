@@ -29,7 +29,7 @@ describe('compose.yaml', () => {
   let compose: Compose = { services: {}, volumes: {} };
 
   before(function () {
-    this.timeout(240_000); // may fetch the validators
+    this.timeout(240_000);
     [compose] = pythonTools(this).parseYaml(composeText) as [Compose];
   });
 

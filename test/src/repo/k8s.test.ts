@@ -78,7 +78,7 @@ for (const name of kustomizations) {
     let manifests: Manifest[] = [];
 
     before(function () {
-      this.timeout(240_000); // may fetch the validators
+      this.timeout(240_000);
       ({ text, manifests } = build(this, name));
     });
 

