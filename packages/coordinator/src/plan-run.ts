@@ -181,7 +181,7 @@ function caseIds(run: RunRecord): string[] {
 }
 
 /** More members than shards cannot help. */
-export function slotsOf(run: RunRecord): number {
+function slotsOf(run: RunRecord): number {
   const { workers, training } = run.document.experiment;
   return Math.min(workers.max, training.shards);
 }

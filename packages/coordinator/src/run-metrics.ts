@@ -6,7 +6,7 @@ import { sweepOutcomes } from './sweep-report.js';
 /** Run-level series come from the leader only, so that no two processes say different things. */
 export interface RunMetrics {
   update(state: ClusterState | undefined): Promise<void>;
-  onRequest(request: ClusterRequest): void;
+  onRequest: (request: ClusterRequest) => void;
 }
 
 const queueStates = ['waiting', 'active', 'delayed', 'failed'] as const;

@@ -3,9 +3,9 @@ import { Failure } from './failure.js';
 /** Time as an argument: production code takes one, tests pass a fake. */
 export interface Clock {
   /** Milliseconds since the epoch. */
-  now(): number;
+  now: () => number;
   /** Milliseconds of a clock that never goes back. */
-  monotonicMs(): number;
+  monotonicMs: () => number;
   /** Rejects with Failure('CANCELLED') when the signal aborts. */
   sleep(durationMs: number, signal?: AbortSignal): Promise<void>;
 }

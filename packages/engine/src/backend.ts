@@ -85,7 +85,7 @@ function replaceAdd(name: string): void {
     kernelFunc: (call) => {
       const own = call.backend as KernelBackend;
       const { a, b } = call.inputs;
-      const same = a !== undefined && b !== undefined && a.shape.join() === b.shape.join();
+      const same = a !== undefined && a.shape.join() === b?.shape.join();
       if (!same || a.dtype !== 'float32' || b.dtype !== 'float32') return general(call);
       const sum = own.pool.take(own.floatsOf(a).length);
       sum.set(own.floatsOf(a));

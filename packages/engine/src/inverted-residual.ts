@@ -128,7 +128,7 @@ function inputsOf(x: tf.Tensor, p: IrbParameters): { inputs: Record<string, tf.T
 
 function checkParameters(x: tf.Tensor, p: IrbParameters): void {
   const { c } = volumeOf(x.shape);
-  const expanded = p.depthwiseWeight.shape[0] ?? 0;
+  const expanded = p.depthwiseWeight.shape[0];
   depthwiseShape([...x.shape.slice(0, 4), expanded], p.depthwiseWeight.shape);
   checkPointwise('expandWeight', p.expandWeight, [expanded, c]);
   checkPointwise('projectWeight', p.projectWeight, [c, expanded]);
@@ -164,7 +164,7 @@ export function invertedResidual(
 ): tf.Tensor {
   const { inputs, biased } = inputsOf(x, p);
   const { n, d, h, w, c } = volumeOf(x.shape);
-  const statistics = emptyStatistics(c, p.depthwiseWeight.shape[0] ?? 0);
+  const statistics = emptyStatistics(c, p.depthwiseWeight.shape[0]);
   const attributes: BlockAttributes = { ...o, biased, kept: { statistics, saved: null } };
   const y = (biased ? runBiasedBlock : runBlock)(inputs, attributes)[0] as tf.Tensor;
   const count = n * d * h * w;

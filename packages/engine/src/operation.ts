@@ -36,7 +36,7 @@ const specs: OperationSpec<never>[] = [];
 
 /** Declares an operation once for all backends of ours; the result runs it on the current backend. */
 export function defineOperation<A>(spec: OperationSpec<A>): Operation<A> {
-  specs.push(spec as unknown as OperationSpec<never>);
+  specs.push(spec);
   const { gradient, saves = [] } = spec;
   if (gradient !== undefined) {
     tf.registerGradient({
@@ -52,7 +52,7 @@ export function defineOperation<A>(spec: OperationSpec<A>): Operation<A> {
   }
   return (inputs, attributes) => {
     const result = tf.engine().runKernel(spec.name, inputs, attributes as Attributes as tf.NamedAttrMap);
-    return (Array.isArray(result) ? result : [result]) as tf.Tensor[];
+    return Array.isArray(result) ? result : [result];
   };
 }
 

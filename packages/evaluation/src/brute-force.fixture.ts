@@ -1,6 +1,6 @@
 import type { Spacing, VolumeShape } from './mask.js';
 
-export type Point = [x: number, y: number, z: number];
+type Point = [x: number, y: number, z: number];
 
 /** The slow and plain way to the surface metrics, from the definitions alone. */
 export function bruteDistances(
@@ -21,7 +21,7 @@ export function bruteDistances(
 }
 
 /** Foreground points with a background neighbour at no more than `reach` steps along different axes. */
-export function bruteSurface(mask: Uint8Array, [nx, ny, nz]: VolumeShape, reach: 1 | 2): Point[] {
+function bruteSurface(mask: Uint8Array, [nx, ny, nz]: VolumeShape, reach: 1 | 2): Point[] {
   const isSet = ([x, y, z]: Point) =>
     x >= 0 && y >= 0 && z >= 0 && x < nx && y < ny && z < nz && mask[x + nx * (y + ny * z)] !== 0;
   return pointsOf([nx, ny, nz]).filter(

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Failure } from '@lvnet/core';
+import { Failure, withDeadline } from '@lvnet/core';
 import { parseRedisUrl, redactUrl } from '@lvnet/redis';
 
 export type Reply = string | number | null | Buffer | Error | Reply[];
@@ -50,34 +51,24 @@ export async function openBlobClient(url: string, limitMs: number): Promise<Blob
   return client;
 }
 
-function openSocket(url: string, limitMs: number): Promise<Socket> {
+async function openSocket(url: string, limitMs: number): Promise<Socket> {
   const { path, host = '127.0.0.1', port = 6379, tls } = parseRedisUrl(url);
-  return new Promise((resolve, reject) => {
-    const socket =
-      path === undefined
-        ? tls
-          ? connectTls({ host, port })
-          : connect({ host, port, noDelay: true })
-        : connect({ path });
-    const fail = (cause?: unknown) => {
-      socket.destroy();
-      const message = `${redactUrl(url)} does not answer.`;
-      reject(
-        new Failure(
-          'REDIS_UNREACHABLE',
-          { url: redactUrl(url) },
-          { message, hint: 'Is the server up?', cause },
-        ),
-      );
-    };
-    const timer = setTimeout(fail, limitMs);
-    socket.once('error', fail);
-    socket.once(tls && path === undefined ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer);
-      socket.off('error', fail);
-      resolve(socket);
-    });
-  });
+  const socket =
+    path === undefined
+      ? tls
+        ? connectTls({ host, port })
+        : connect({ host, port, noDelay: true })
+      : connect({ path });
+  try {
+    const ready = tls && path === undefined ? 'secureConnect' : 'connect';
+    await withDeadline('connecting', limitMs, (signal) => once(socket, ready, { signal }));
+    return socket;
+  } catch (cause) {
+    // An error that comes after the deadline has nobody left to tell.
+    socket.on('error', () => undefined).destroy();
+    const [message, hint] = [`${redactUrl(url)} does not answer.`, 'Is the server up?'];
+    throw new Failure('REDIS_UNREACHABLE', { url: redactUrl(url) }, { message, hint, cause });
+  }
 }
 
 function clientOver(socket: Socket): BlobClient {
@@ -192,7 +183,7 @@ export function createParser(onReply: (reply: Reply) => void): (chunk: Buffer) =
   };
   return (chunk) => {
     let at = 0;
-    while (at < chunk.length || (bulk !== undefined && bulk.into.length === 0)) {
+    while (at < chunk.length || bulk?.into.length === 0) {
       if (bulk !== undefined) {
         const count = Math.min(chunk.length - at, bulk.into.length - bulk.filled);
         chunk.copy(bulk.into, bulk.filled, at, at + count);

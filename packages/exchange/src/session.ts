@@ -38,6 +38,7 @@ export function createSession(options: SessionOptions, send: (message: FromThrea
   let current: StepExchange | undefined;
   let previous: { step: number; weightsSha256: string; life: number; attempt: number } | undefined;
   let cancelled = false;
+  const isCancelled = () => cancelled;
   let closed = false;
   let wakeUp: () => void = () => undefined;
   let woken = false; // something happened while nobody was waiting
@@ -153,7 +154,7 @@ export function createSession(options: SessionOptions, send: (message: FromThrea
     [seated, cancelled, view, previous] = [false, false, undefined, undefined];
     const startMs = performance.now();
     for (;;) {
-      if (cancelled) throw new Failure('CANCELLED', {}, { message: 'The wait for a seat was given up.' });
+      if (isCancelled()) throw new Failure('CANCELLED', {}, { message: 'The wait for a seat was given up.' });
       const taken = await insist(() => tryJoin(performance.now() - startMs));
       if (taken) return;
       await pause(standbyPollMs);

@@ -85,7 +85,7 @@ export function createStepExchange(
     if (!Buffer.isBuffer(reply)) return undefined;
     bytes.in += reply.byteLength;
     const part = decodePart(wire, bucket, reply);
-    if (part === undefined || part.weightsSha256 !== weightsSha256) throw differs(key, step);
+    if (part?.weightsSha256 !== weightsSha256) throw differs(key, step);
     return part.values;
   };
 

@@ -5,7 +5,7 @@ export interface Node {
 }
 
 /** Where a node is cut: the left part is the largest power of two that leaves something on the right. */
-export function middle({ lo, hi }: Node): number {
+function middle({ lo, hi }: Node): number {
   let size = 1;
   while (size * 2 < hi - lo) size *= 2;
   return lo + size;

@@ -78,5 +78,5 @@ export type Experiment = Omit<Parsed, 'training'> & {
 
 /** JSON Schema of the file, for editors. */
 export function experimentJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(experimentSchema, { io: 'input' }) as Record<string, unknown>;
+  return z.toJSONSchema(experimentSchema, { io: 'input' });
 }

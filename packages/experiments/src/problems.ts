@@ -89,7 +89,7 @@ export function invalid(
   file: string | undefined,
   problems: readonly Problem[],
 ): Failure {
-  const where = file === undefined ? 'The experiment' : file;
+  const where = file ?? 'The experiment';
   const what = code === 'EXPERIMENT_INVALID' ? 'is not valid' : 'contradicts itself';
   return new Failure(
     code,

@@ -16,7 +16,7 @@ import { adamConstants } from './reference/vectors.js';
 export interface NativeKernels extends KernelSet {
   /** avx512, avx2 or baseline: chosen at run time, or forced by LVNET_ISA. */
   readonly instructionSet: string;
-  setThreads(count: number): void;
+  setThreads: (count: number) => void;
   /** GFLOP/s of fused multiply-adds on all threads, measured for `seconds`. */
   fmaPeak(seconds: number): number;
 }

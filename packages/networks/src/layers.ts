@@ -17,7 +17,7 @@ export type Layer =
   | { kind: 'upsample'; name: string; level: number; channels: number; factor: number };
 
 /** Channels outside the blocks of a level. */
-export const widthAt = (config: NetworkConfig, level: number): number => config.baseWidth * 2 ** level;
+const widthAt = (config: NetworkConfig, level: number): number => config.baseWidth * 2 ** level;
 
 const pointwise = (name: string, level: number, ci: number, co: number, bias = false): Layer => ({
   kind: 'convolution',

@@ -14,7 +14,7 @@ export interface NamedTensor {
   data: TensorData;
 }
 
-export const bytesPerElement: Readonly<Record<Dtype, number>> = {
+const bytesPerElement: Readonly<Record<Dtype, number>> = {
   F32: 4,
   F64: 8,
   I32: 4,

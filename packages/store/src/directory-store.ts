@@ -118,7 +118,7 @@ async function keysBelow(folder: string, inner: string): Promise<string[]> {
     throw error;
   });
   const found = await Promise.all(
-    entries.map((entry) => {
+    entries.map(async (entry) => {
       const key = `${inner}${entry.name}`;
       if (entry.isDirectory()) return keysBelow(folder, `${key}/`);
       return entry.isFile() && !entry.name.includes(unfinished) ? [key] : [];

@@ -15,7 +15,7 @@ describe('/metrics and /healthz over HTTP', () => {
     const promtool = findPromtool();
     if (promtool === undefined) {
       assert.equal(process.env['CI'], undefined, 'promtool is needed in CI');
-      console.warn('      skipped: no promtool (set LVNET_PROMTOOL or install prometheus)');
+      process.stderr.write('      skipped: no promtool (set LVNET_PROMTOOL or install prometheus)\n');
       this.skip();
     }
     const telemetry = filled();

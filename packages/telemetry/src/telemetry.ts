@@ -4,7 +4,7 @@ import { metricSpecs, type MetricKey, type MetricSpec } from './metric-table.js'
 import { runTracker } from './run-tracker.js';
 
 /** Label values of one series; every label of the metric must be given. */
-export type LabelsOf<S extends MetricSpec> = Readonly<Record<S['labels'][number], string>>;
+type LabelsOf<S extends MetricSpec> = Readonly<Record<S['labels'][number], string>>;
 
 export interface GaugeHandle<L> {
   set(labels: L, value: number): void;

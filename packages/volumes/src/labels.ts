@@ -3,7 +3,7 @@ import { samePlace, type Geometry } from './geometry.js';
 import type { LabelMap } from './nifti/read.js';
 
 /** Classes of a case: background, liver, tumour. Liver in the metrics' sense is every label from 1 on. */
-export const labelClasses = 3;
+const labelClasses = 3;
 
 /**
  * Brings a label map to the classes 0, 1, 2, in place where it must.

@@ -27,7 +27,7 @@ export function needRealData(): void {
   before(function () {
     if (existsSync(realData)) return;
     if (process.env['CI'] !== undefined) throw new Error(`No test data in ${realData}.`);
-    console.log(`      no real CT in ${realData}: set LVNET_TEST_DATA to run these tests`);
+    process.stderr.write(`      skipped: no real CT in ${realData}, set LVNET_TEST_DATA\n`);
     this.skip();
   });
 }

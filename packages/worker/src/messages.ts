@@ -21,7 +21,7 @@ export interface EngineDescription {
   instructionSet: string;
 }
 
-export interface FailureMessage {
+interface FailureMessage {
   code: FailureCode;
   message: string;
   hint: string;
@@ -38,7 +38,7 @@ export type ChildFact =
   | { kind: 'memory'; bytes: number };
 
 /** Seconds of one step by phase. */
-export interface StepPhases {
+interface StepPhases {
   data: number;
   forward: number;
   backward: number;

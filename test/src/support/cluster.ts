@@ -130,7 +130,9 @@ function startProcess(name: string, args: readonly string[], env: NodeJS.Process
         resolve((message as { port: number }).port);
       });
     }),
-    kill: async () => void (await end('SIGKILL')),
+    kill: async () => {
+      await end('SIGKILL');
+    },
     stop: (signal = 'SIGTERM') => end(signal),
     stderr: () => text,
   };

@@ -27,8 +27,9 @@ export async function lvnet(
     ...(o.env === undefined ? {} : { env: o.env }),
     ...(o.cwd === undefined ? {} : { cwd: o.cwd }),
     stdio: 'pipe',
+    timeout: o.limitMs ?? 60_000,
+    killSignal: 'SIGKILL',
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), o.limitMs ?? 60_000);
   const said = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -37,6 +38,5 @@ export async function lvnet(
   });
   child.stdin.end(o.input ?? '');
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-  clearTimeout(timer);
   return { code, signal, ...said };
 }

@@ -21,7 +21,7 @@ export async function chooseEngine(wanted: string, registry: Registry | undefine
   if (best !== undefined) return { kind: best.engine, fingerprint: best.fingerprint };
   const kind = wanted === 'auto' ? localKind() : (wanted as EngineKind);
   const engine = await openEngine({ kind });
-  return { kind, fingerprint: await engineFingerprint(engine) };
+  return { kind, fingerprint: engineFingerprint(engine) };
 }
 
 /** The kind with the highest rank; among its fingerprints the one that most workers share. */

@@ -26,7 +26,7 @@ export interface LocalCluster extends AsyncDisposable {
   settings: ClusterSettings;
   page: string;
   /** Process ids of the workers' supervisors at the moment. */
-  workerPids(): number[];
+  workerPids: () => number[];
   /** Clean stop: workers leave with a checkpoint first, then the coordinator, then Redis. */
   stop(): Promise<void>;
 }
@@ -138,6 +138,7 @@ function keepProcess(o: {
   const log = createWriteStream(join(o.folder, 'logs', `${o.name}.log`), { flags: 'a' });
   let child: ChildProcess | undefined;
   let stopped = false;
+  const isStopped = () => stopped;
   let quickEnds = 0;
   let onListening: (port: number) => void = () => undefined;
   let onHopeless: (failure: Failure) => void = () => undefined;
@@ -148,10 +149,10 @@ function keepProcess(o: {
   listening.catch(() => undefined);
 
   const keep = async () => {
-    while (!stopped) {
+    while (!isStopped()) {
       const startMs = performance.now();
       const tail = await runOnce(o, log, (spawned) => (child = spawned), onListening);
-      if (stopped) return;
+      if (isStopped()) return;
       quickEnds = performance.now() - startMs < 5_000 ? quickEnds + 1 : 0;
       o.onNote(`${o.name} ended; starting it again`);
       if (quickEnds >= 3) onHopeless(endsAtOnce(o.name, tail, join(o.folder, 'logs')));
@@ -231,11 +232,12 @@ function keepRedis(
 ): () => Promise<void> {
   const current: PrivateRedis[] = [...servers];
   const names = ['redis-control', 'redis-tensors'] as const;
+  const isOver = () => signal.aborted;
   const watch = async (i: 0 | 1) => {
-    while (!signal.aborted) {
+    while (!isOver()) {
       const server = current[i] ?? servers[i];
       await server.ended;
-      if (signal.aborted) return;
+      if (isOver()) return;
       onNote(`${names[i]} ended; starting it again`);
       try {
         current[i] = await startPrivateRedis({

@@ -24,6 +24,6 @@ export function table(rows: readonly (readonly string[])[]): string[] {
 
 /** How stdout can be written to. */
 export const terminal = (): { columns: number; color: boolean } => ({
-  columns: process.stdout.columns ?? 100,
+  columns: process.stdout.isTTY ? process.stdout.columns : 100,
   color: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
 });

@@ -3,7 +3,7 @@ import { readStatus, readSweepStatus, type RunStatus, type SweepStatus } from '@
 import type { Registry } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
 
-export const isEnd = (status: RunStatus): boolean =>
+const isEnd = (status: RunStatus): boolean =>
   status.state === 'done' || status.state === 'failed' || status.state === 'cancelled';
 
 /** Looks at a run again and again until it is over; the last status. */

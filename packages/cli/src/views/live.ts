@@ -6,7 +6,7 @@ import { renderRun, runLine } from './run-view.js';
 export interface LiveView {
   show(status: RunStatus): void;
   /** A line that stays, above what is redrawn. */
-  note(text: string): void;
+  note: (text: string) => void;
   /** Leaves the last picture where it is. */
   close(): void;
 }
@@ -21,7 +21,7 @@ export function openLiveView(stream: ViewStream, nowMs: () => number = () => per
 }
 
 function redrawn(stream: ViewStream): LiveView {
-  const log = createLogUpdate(stream as NodeJS.WriteStream);
+  const log = createLogUpdate(stream);
   const color = process.env['NO_COLOR'] === undefined;
   const history: number[] = [];
   let lastStep = 0;

@@ -3,13 +3,13 @@ import type { Activation, KernelSet, NormParameters } from '../kernel-set.js';
 const at = (array: Float32Array | Float64Array, i: number): number => array[i] ?? Number.NaN;
 
 /** ELU with alpha 1. NaN stays NaN. */
-export function activate(value: number, activation: Activation): number {
+function activate(value: number, activation: Activation): number {
   if (activation === 'none' || value > 0) return value;
   return activation === 'relu' ? Math.max(0, value) : Math.expm1(value);
 }
 
 /** The derivative by the value before activation. */
-export function slope(value: number, activation: Activation): number {
+function slope(value: number, activation: Activation): number {
   if (activation === 'none' || value > 0) return 1;
   return activation === 'relu' ? 0 : Math.exp(value);
 }

@@ -3,7 +3,7 @@ import type { KernelSet, VolumeShape } from '../kernel-set.js';
 const at = (array: Float32Array | Float64Array, i: number): number => array[i] ?? Number.NaN;
 
 /** Input positions and weights of each output position along one axis (half-pixel centres, edges clamped). */
-export function linearTaps(size: number, factor: number): { low: number; high: number; weight: number }[] {
+function linearTaps(size: number, factor: number): { low: number; high: number; weight: number }[] {
   return Array.from({ length: size * factor }, (_, o) => {
     const source = Math.max(0, (o + 0.5) / factor - 0.5);
     const low = Math.min(size - 1, Math.floor(source));

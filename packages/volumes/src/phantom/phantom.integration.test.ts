@@ -32,8 +32,8 @@ describe('the phantom is no task for', function () {
       grids.map(({ hu }) => hu),
       grids.map(({ liver }) => liver),
     );
-    console.log(
-      `      best window ${String(best.low)}..${String(best.high)} HU: Dice ${best.dice.toFixed(3)}`,
+    process.stderr.write(
+      `      best window ${String(best.low)}..${String(best.high)} HU: Dice ${best.dice.toFixed(3)}\n`,
     );
     assert.ok(best.dice <= 0.6);
     assert.ok(best.dice > 0.2, 'the liver is at least brighter than air and fat');
@@ -53,8 +53,8 @@ describe('the phantom is no task for', function () {
     const rated = choices.map((choice) => ({ choice, dice: reach(choice, train) }));
     const best = rated.reduce((a, b) => (b.dice > a.dice ? b : a)).choice;
     const reached = reach(best, test);
-    console.log(
-      `      smoothed, ${String(best.low)}..${String(best.high)} HU, largest component: Dice ${reached.toFixed(3)}`,
+    process.stderr.write(
+      `      smoothed, ${String(best.low)}..${String(best.high)} HU, largest component: Dice ${reached.toFixed(3)}\n`,
     );
     assert.ok(reached <= 0.8);
     assert.ok(reached > 0.2);
@@ -76,7 +76,7 @@ describe('the phantom is no task for', function () {
         ),
       ),
     );
-    console.log(`      mean mask: Dice ${Math.max(...reached).toFixed(3)}`);
+    process.stderr.write(`      mean mask: Dice ${Math.max(...reached).toFixed(3)}\n`);
     assert.ok(Math.max(...reached) <= 0.78);
   });
 });
