@@ -29,7 +29,7 @@ import {
   type TrainingState,
 } from './state.js';
 import { createStepLog, type StepLog } from './step-log.js';
-import { createStepper, type StepOutcome } from './stepper.js';
+import { createStepper, type Reducer, type StepOutcome } from './stepper.js';
 import { vectorLayout } from './vector-layout.js';
 
 export type FinishReason = 'epochs' | 'early stop';
@@ -146,7 +146,7 @@ async function openTrainer(options: TrainOptions): Promise<Trainer> {
     return state;
   };
   const stepOnce = async (state: TrainingState): Promise<TrainingState> => {
-    const outcome = await stepper.step(state, exchange);
+    const outcome = await stepper.step(state, tellingBytes(exchange, options));
     log.add(outcome.record);
     if (isCheckpointStep(spec, options.checkpoint.everySteps, outcome.state.step)) {
       keeper.due(copyState(network, outcome.state));
@@ -279,6 +279,15 @@ async function dropOld({ spec, store, checkpoint, referenced }: TrainOptions): P
   const plan = { keep: checkpoint.keep, referenced: await referenced() };
   for (const step of planRetention(steps, plan)) await deleteCheckpoint(store, spec.run, step);
 }
+
+/** The exchange, which also reports what each step moved. */
+const tellingBytes = (exchange: Exchange, { report }: TrainOptions): Reducer => ({
+  async reduce(...call) {
+    const reduced = await exchange.reduce(...call);
+    report({ kind: 'exchanged', bytesIn: reduced.bytesIn, bytesOut: reduced.bytesOut });
+    return reduced;
+  },
+});
 
 function tellStep(
   outcome: StepOutcome,
