@@ -24,6 +24,7 @@ export function recordFact(fact: ChildFact, { metrics }: Telemetry): void {
       metrics.wasteSeconds.add({ run: fact.run, cause: fact.cause }, fact.seconds);
       return;
     case 'note':
+    case 'progress':
       return;
   }
 }

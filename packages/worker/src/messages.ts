@@ -30,7 +30,8 @@ interface FailureMessage {
 
 /** What the supervisor turns into metrics, progress and log lines. */
 export type ChildFact =
-  | { kind: 'step'; run: string; phases: StepPhases; shards: number; progress: RunProgress | null }
+  | { kind: 'step'; run: string; phases: StepPhases; shards: number }
+  | { kind: 'progress'; run: string; progress: RunProgress }
   | { kind: 'exchanged'; run: string; bytesIn: number; bytesOut: number }
   | { kind: 'wasted'; run: string; cause: string; seconds: number }
   | { kind: 'checkpointed'; run: string; step: number; seconds: number }

@@ -188,8 +188,7 @@ function onFact(fact: ChildFact, options: SupervisorOptions, registry: Registry)
   const failed = (error: unknown) => {
     options.logger.debug('progress could not be reported', { error });
   };
-  if (fact.kind === 'step' && fact.progress !== null)
-    registry.reportProgress(fact.run, fact.progress).catch(failed);
+  if (fact.kind === 'progress') registry.reportProgress(fact.run, fact.progress).catch(failed);
   if (fact.kind === 'note') {
     const { run, text, viewChange } = fact;
     options.logger.info(text, { run });

@@ -90,10 +90,11 @@ function perform(job: Job, context: TaskContext, stop: TaskStop): Promise<void> 
 }
 
 function reportMemory(context: TaskContext): void {
-  const timer = setInterval(() => {
+  const report = () => {
     context.report({ kind: 'memory', bytes: process.memoryUsage.rss() });
-  }, 5_000);
-  timer.unref();
+  };
+  report();
+  setInterval(report, 5_000).unref();
 }
 
 function send(message: FromChild): void {

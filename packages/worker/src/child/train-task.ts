@@ -35,9 +35,7 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     referenced: () =>
       referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0),
     finish: (finished) => writeDocument(store, runKeys.finished(job.run), { run: job.run, ...finished }),
-    report: (fact) => {
-      passOn(fact, job.run, context);
-    },
+    report: factPasser(job.run, context),
   });
 }
 
@@ -65,26 +63,35 @@ async function referencedSteps(
 }
 
 /** Training knows nothing of queues and metrics; this is where its facts become theirs. */
-function passOn(fact: TrainingFact, run: string, { report }: TaskContext): void {
-  switch (fact.kind) {
-    case 'step': {
-      const { phases, shards } = fact;
-      report({ kind: 'step', run, phases, shards, progress: fact.isWriter ? progressOf(fact) : null });
-      return;
+function factPasser(run: string, { report }: TaskContext): (fact: TrainingFact) => void {
+  let last: RunProgress | undefined;
+  const tell = (progress: RunProgress) => {
+    last = progress;
+    report({ kind: 'progress', run, progress });
+  };
+  return (fact) => {
+    switch (fact.kind) {
+      case 'step':
+        report({ kind: 'step', run, phases: fact.phases, shards: fact.shards });
+        if (fact.isWriter) tell(progressOf(fact));
+        return;
+      case 'exchanged':
+        report({ kind: 'exchanged', run, bytesIn: fact.bytesIn, bytesOut: fact.bytesOut });
+        return;
+      case 'checkpointed': {
+        const { step, seconds } = fact;
+        report({ kind: 'checkpointed', run, step, seconds });
+        if (last !== undefined) tell({ ...last, checkpoint: { step, at: new Date().toISOString() } });
+        return;
+      }
+      case 'wasted':
+        report({ kind: 'wasted', run, cause: fact.cause, seconds: fact.seconds });
+        return;
+      case 'note':
+        report({ kind: 'note', run, text: fact.text, viewChange: fact.viewChange });
+        return;
     }
-    case 'exchanged':
-      report({ kind: 'exchanged', run, bytesIn: fact.bytesIn, bytesOut: fact.bytesOut });
-      return;
-    case 'checkpointed':
-      report({ kind: 'checkpointed', run, step: fact.step, seconds: fact.seconds });
-      return;
-    case 'wasted':
-      report({ kind: 'wasted', run, cause: fact.cause, seconds: fact.seconds });
-      return;
-    case 'note':
-      report({ kind: 'note', run, text: fact.text, viewChange: fact.viewChange });
-      return;
-  }
+  };
 }
 
 function progressOf(fact: Extract<TrainingFact, { kind: 'step' }>): RunProgress {
