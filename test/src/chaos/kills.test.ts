@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { sleep } from '@lvnet/core';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
 import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { childrenOf, isRunning } from '../support/processes.js';
+import { until } from '../support/until.js';
 
 const limitMs = 120_000;
 
@@ -51,7 +51,7 @@ describe('kill -9', function () {
     const children = childrenOf(victim.pid);
     assert.ok(children.length > 0, 'the worker has a trainer child');
     await victim.kill();
-    await untilGone(children);
+    for (const pid of children) await until(() => !isRunning(pid), 5_000); // they must not outlive their parent
     const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
     assert.ok(last.step > at.step);
     assert.equal(last.digest, undisturbed);
@@ -103,35 +103,3 @@ describe('kill -9', function () {
     assert.equal(last.digest, undisturbed);
   });
 });
-
-function childrenOf(pid: number): number[] {
-  const path = `/proc/${String(pid)}/task`;
-  if (!existsSync(path)) return [];
-  return readdirSync(path).flatMap((task) =>
-    readFileSync(join(path, task, 'children'), 'utf8')
-      .split(' ')
-      .filter(Boolean)
-      .map(Number),
-  );
-}
-
-/** Children must not outlive their parent. */
-async function untilGone(pids: readonly number[]): Promise<void> {
-  const endMs = performance.now() + 5_000;
-  for (const pid of pids) {
-    while (isAlive(pid)) {
-      assert.ok(performance.now() < endMs, `process ${String(pid)} outlived its parent`);
-      await sleep(20);
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  const path = `/proc/${String(pid)}/stat`;
-  if (!existsSync(path)) return false;
-  try {
-    return !readFileSync(path, 'utf8').includes(') Z ');
-  } catch {
-    return false;
-  }
-}

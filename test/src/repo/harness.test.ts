@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { repository, temporaryFolder } from '../support/data.js';
 import { until } from '../support/until.js';
-import { isRunning } from '../support/running.js';
+import { isRunning } from '../support/processes.js';
 import { infraModule } from '../support/scripts.js';
 import { runTool } from '../support/tools.js';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repository, temporaryFolder } from '../support/data.js';
-import { isRunning } from '../support/running.js';
+import { isRunning } from '../support/processes.js';
 import { infraModule } from '../support/scripts.js';
 import { runTool } from '../support/tools.js';
 import { until } from '../support/until.js';
