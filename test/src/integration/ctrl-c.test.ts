@@ -41,8 +41,7 @@ describe('Ctrl-C', function () {
   async function up(name: string): Promise<Up> {
     const cwd = join(folder.path(), name);
     await mkdir(cwd);
-    const env = { ...process.env };
-    for (const variable of ['LVNET_REDIS_URL', 'LVNET_TENSOR_REDIS_URL', 'LVNET_STORE']) delete env[variable];
+    const env = { ...process.env, ...unset(['LVNET_REDIS_URL', 'LVNET_TENSOR_REDIS_URL', 'LVNET_STORE']) };
     const child = spawn(process.execPath, [lvnetPath, 'up', '--workers', '2', '--port', '0'], {
       cwd,
       env,
@@ -121,3 +120,7 @@ describe('Ctrl-C', function () {
     for (const pid of children) await until(() => !isRunning(pid), 5_000);
   });
 });
+
+/** Variables that a spawned process does not get. */
+const unset = (names: readonly string[]): NodeJS.ProcessEnv =>
+  Object.fromEntries(names.map((name) => [name, undefined]));
