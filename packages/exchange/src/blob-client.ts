@@ -1,23 +1,19 @@
-import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, type Socket, type SocketConstructorOpts, type TcpSocketConnectOpts } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { Failure, withDeadline } from '@lvnet/core';
+import { Failure } from '@lvnet/core';
 import { parseRedisUrl, redactUrl } from '@lvnet/redis';
+import { createParser, type Reply, type Sink } from './resp.js';
 
-export type Reply = string | number | null | Buffer | Error | Reply[];
-type Argument = string | number | Uint8Array;
-
-interface Pending {
-  resolve(reply: Reply): void;
-  reject(error: Error): void;
-}
+/** Several arrays are one value, lying in pieces. */
+export type Argument = string | number | Uint8Array | readonly Uint8Array[];
 
 /**
- * A small Redis client for large values: arguments are written without being copied together, replies
- * are cut out of the stream without conversion. One connection; whoever uses it opens a new one when it ends.
+ * A small Redis client for large values: arguments are written from where they lie, large replies are read
+ * from the socket straight into the caller's memory. One connection; whoever uses it opens a new one when it ends.
  */
 export interface BlobClient {
-  command(...args: readonly Argument[]): Promise<Reply>;
+  /** @param sink where a bulk reply is to go; without one it comes as a Buffer of its own */
+  command(args: readonly Argument[], sink?: Sink): Promise<Reply>;
   /** Messages of subscribed channels: (channel, payload). */
   onMessage(listener: (channel: string, payload: string) => void): void;
   readonly closed: boolean;
@@ -25,80 +21,131 @@ export interface BlobClient {
   close(): void;
 }
 
+interface Pending {
+  resolve(reply: Reply): void;
+  reject(error: Error): void;
+  sink: Sink | undefined;
+}
+
+/** A connection on which a reply is due and nothing has come for so long is taken for dead. */
+const silenceLimitMs = 5_000;
+
 /** @throws Failure('REDIS_UNREACHABLE' | 'REDIS_DENIED') */
 export async function openBlobClient(url: string, limitMs: number): Promise<BlobClient> {
   const address = parseRedisUrl(url);
-  const socket = await openSocket(url, limitMs);
-  const client = clientOver(socket);
+  const client = await openClient(url, limitMs);
   try {
     if (address.password !== undefined) {
-      await client.command(
-        'AUTH',
-        ...(address.username === undefined ? [] : [address.username]),
-        address.password,
-      );
+      const user = address.username === undefined ? [] : [address.username];
+      await client.command(['AUTH', ...user, address.password]);
     }
-    if (address.db !== 0) await client.command('SELECT', address.db);
+    if (address.db !== 0) await client.command(['SELECT', address.db]);
   } catch (cause) {
     client.close();
     const message = `${redactUrl(url)} refused the login.`;
-    throw new Failure(
-      'REDIS_DENIED',
-      { url: redactUrl(url) },
-      { message, hint: 'Check user and password.', cause },
-    );
+    const hint = 'Check user and password.';
+    throw new Failure('REDIS_DENIED', { url: redactUrl(url) }, { message, hint, cause });
   }
   return client;
 }
 
-async function openSocket(url: string, limitMs: number): Promise<Socket> {
+function openClient(url: string, limitMs: number): Promise<BlobClient> {
   const { path, host = '127.0.0.1', port = 6379, tls } = parseRedisUrl(url);
-  const socket =
-    path === undefined
-      ? tls
+  const reader = createReader();
+  return new Promise((resolve, reject) => {
+    // Node reads into memory of our choice, except through TLS.
+    const socket =
+      tls && path === undefined
         ? connectTls({ host, port })
-        : connect({ host, port, noDelay: true })
-      : connect({ path });
-  try {
-    const ready = tls && path === undefined ? 'secureConnect' : 'connect';
-    await withDeadline('connecting', limitMs, (signal) => once(socket, ready, { signal }));
-    return socket;
-  } catch (cause) {
-    // An error that comes after the deadline has nobody left to tell.
-    socket.on('error', () => undefined).destroy();
-    const [message, hint] = [`${redactUrl(url)} does not answer.`, 'Is the server up?'];
-    throw new Failure('REDIS_UNREACHABLE', { url: redactUrl(url) }, { message, hint, cause });
-  }
+        : connect({
+            ...(path === undefined ? { host, port, noDelay: true } : { path }),
+            onread: reader.onread,
+          } as SocketConstructorOpts & TcpSocketConnectOpts);
+    const fail = (cause?: unknown) => {
+      socket.destroy();
+      const message = `${redactUrl(url)} does not answer.`;
+      const hint = 'Is the server up?';
+      reject(new Failure('REDIS_UNREACHABLE', { url: redactUrl(url) }, { message, hint, cause }));
+    };
+    const timer = setTimeout(fail, limitMs);
+    socket.once('error', fail);
+    socket.once(tls && path === undefined ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      resolve(clientOver(socket, reader));
+    });
+  });
 }
 
-function clientOver(socket: Socket): BlobClient {
+type Reader = ReturnType<typeof createReader>;
+
+/** Hands chunks to the parser; gives Node the memory to read into: that of the value under way, if it is large. */
+function createReader() {
+  const scratch = Buffer.allocUnsafeSlow(65_536);
   const pending: Pending[] = [];
+  let onPush: (reply: Reply[]) => void = () => undefined;
+  let lastMs = performance.now();
+  const parser = createParser({
+    sinkOfNext: () => pending[0]?.sink,
+    onReply(reply) {
+      if (Array.isArray(reply) && Buffer.isBuffer(reply[0]) && reply[0].toString() === 'message') {
+        onPush(reply);
+        return;
+      }
+      const next = pending.shift();
+      if (reply instanceof Error) next?.reject(reply);
+      else next?.resolve(reply);
+    },
+  });
+  return {
+    pending,
+    heardMs: () => lastMs,
+    touch: () => {
+      lastMs = performance.now();
+    },
+    setOnPush: (listener: (reply: Reply[]) => void) => (onPush = listener),
+    feed(chunk: Buffer) {
+      lastMs = performance.now();
+      parser.feed(chunk);
+    },
+    onread: {
+      buffer: () => parser.target() ?? scratch,
+      callback: (count: number, buffer: Uint8Array) => {
+        lastMs = performance.now();
+        if (!parser.filled(buffer, count)) parser.feed(scratch.subarray(0, count));
+        return true;
+      },
+    },
+  };
+}
+
+function clientOver(socket: Socket, reader: Reader): BlobClient {
+  const { pending } = reader;
   const listeners: ((channel: string, payload: string) => void)[] = [];
   const closers: (() => void)[] = [];
   let closed = false;
-  const parse = createParser((reply) => {
-    if (Array.isArray(reply) && reply.length === 3 && isText(reply[0], 'message')) {
-      for (const listener of listeners) listener(String(reply[1]), String(reply[2]));
-      return;
-    }
-    const next = pending.shift();
-    if (reply instanceof Error) next?.reject(reply);
-    else next?.resolve(reply);
+  reader.setOnPush(([, channel, payload]) => {
+    for (const listener of listeners) listener(String(channel), String(payload));
   });
+  const watch = setInterval(() => {
+    if (pending.length > 0 && performance.now() - reader.heardMs() > silenceLimitMs) socket.destroy();
+  }, 500);
   const end = () => {
     if (closed) return;
     closed = true;
+    clearInterval(watch);
     for (const waiting of pending.splice(0)) waiting.reject(new Error('the connection to Redis ended'));
     for (const closer of closers) closer();
   };
-  socket.on('data', parse);
+  socket.on('data', reader.feed);
   socket.on('error', () => socket.destroy());
   socket.on('close', end);
   return {
-    command(...args) {
+    command(args, sink) {
       if (closed) return Promise.reject(new Error('the connection to Redis ended'));
       return new Promise((resolve, reject) => {
-        pending.push({ resolve, reject });
+        if (pending.length === 0) reader.touch();
+        pending.push({ resolve, reject, sink });
         writeCommand(socket, args);
       });
     },
@@ -111,9 +158,7 @@ function clientOver(socket: Socket): BlobClient {
   };
 }
 
-const isText = (value: Reply | undefined, text: string): boolean =>
-  Buffer.isBuffer(value) && value.toString() === text;
-
+/** Corked, so that the parts of a command leave in one writev. */
 function writeCommand(socket: Socket, args: readonly Argument[]): void {
   socket.cork();
   let text = `*${String(args.length)}\r\n`;
@@ -122,90 +167,13 @@ function writeCommand(socket: Socket, args: readonly Argument[]): void {
       const value = String(argument);
       text += `$${String(Buffer.byteLength(value))}\r\n${value}\r\n`;
     } else {
-      socket.write(`${text}$${String(argument.byteLength)}\r\n`);
-      socket.write(argument);
+      const pieces = argument instanceof Uint8Array ? [argument] : argument;
+      const length = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+      socket.write(`${text}$${String(length)}\r\n`);
+      for (const piece of pieces) if (piece.byteLength > 0) socket.write(piece);
       text = '\r\n';
     }
   }
   socket.write(text);
   socket.uncork();
-}
-
-/** Feeds chunks of a RESP2 stream; calls back for every complete reply. */
-export function createParser(onReply: (reply: Reply) => void): (chunk: Buffer) => void {
-  let line = '';
-  let bulk: { into: Buffer; filled: number } | undefined;
-  const open: { items: Reply[]; length: number }[] = [];
-  let toSkip = 0;
-
-  const complete = (reply: Reply) => {
-    for (let value = reply; ;) {
-      const top = open.at(-1);
-      if (top === undefined) {
-        onReply(value);
-        return;
-      }
-      top.items.push(value);
-      if (top.items.length < top.length) return;
-      open.pop();
-      value = top.items;
-    }
-  };
-  const startValue = (header: string) => {
-    const rest = header.slice(1);
-    const length = Number(rest);
-    switch (header[0]) {
-      case '+':
-        complete(rest);
-        return;
-      case '-':
-        complete(new Error(rest));
-        return;
-      case ':':
-        complete(length);
-        return;
-      case '$':
-        if (length < 0) complete(null);
-        else bulk = { into: Buffer.allocUnsafeSlow(length), filled: 0 };
-        return;
-      default:
-        if (length < 0) complete(null);
-        else if (length === 0) complete([]);
-        else open.push({ items: [], length });
-    }
-  };
-  const finishBulk = () => {
-    if (bulk === undefined || bulk.filled < bulk.into.length) return;
-    const { into } = bulk;
-    bulk = undefined;
-    toSkip = 2;
-    complete(into);
-  };
-  return (chunk) => {
-    let at = 0;
-    while (at < chunk.length || bulk?.into.length === 0) {
-      if (bulk !== undefined) {
-        const count = Math.min(chunk.length - at, bulk.into.length - bulk.filled);
-        chunk.copy(bulk.into, bulk.filled, at, at + count);
-        bulk.filled += count;
-        at += count;
-        finishBulk();
-      } else if (toSkip > 0) {
-        const count = Math.min(toSkip, chunk.length - at);
-        toSkip -= count;
-        at += count;
-      } else {
-        const end = chunk.indexOf(10, at);
-        if (end < 0) {
-          line += chunk.toString('latin1', at);
-          return;
-        }
-        line += chunk.toString('latin1', at, end);
-        at = end + 1;
-        const header = line.endsWith('\r') ? line.slice(0, -1) : line;
-        line = '';
-        startValue(header);
-      }
-    }
-  };
 }

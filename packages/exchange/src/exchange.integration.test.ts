@@ -128,7 +128,8 @@ describe('exchange with real processes', function () {
         for (const member of members) assert.equal(await member.end, reference);
         assert.equal(members[0]?.steps[0]?.members, count, 'all took part from the first step');
         const computed = members.flatMap((member) => member.steps.flatMap((step) => step.computed));
-        assert.equal(computed.length, shards * 30, 'no shard was computed twice');
+        const helped = members.flatMap((m) => m.facts).filter((fact) => fact.kind === 'speculated').length;
+        assert.equal(computed.length - helped, shards * 30, 'no shard was computed twice but to help');
       }
     });
   }

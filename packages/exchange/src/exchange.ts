@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { asFailure, Failure, invariant } from '@lvnet/core';
-import type { ExchangeFact, FailureText, FromThread, SessionOptions, ToThread } from './messages.js';
+import { failureOf } from './context.js';
+import type { ExchangeFact, FromThread, ThreadOptions, ToThread } from './messages.js';
 import { rankOf, type View } from './view.js';
 import type { WireFormat } from './wire.js';
 
@@ -21,6 +22,8 @@ export interface ExchangeOptions {
   wantedMembers: number;
   /** How long the founder of a life waits for `wantedMembers`. */
   gatherMs: number;
+  /** The run had a life before. */
+  hasLived: boolean;
   leaseMs?: number;
   /** Called when this member founds a life: the next life number and the step of the checkpoint to start from. */
   foundLife: () => Promise<{ life: number; step: number }>;
@@ -40,8 +43,12 @@ export interface Seat {
 }
 
 export interface Reduced {
+  kind: 'reduced';
+  /** Which attempt of the step this is the sum of. */
+  attempt: number;
   /** Valid until the step after the next. */
   sum: Float32Array;
+  /** Its `retry` tells why there was more than one attempt. */
   view: View;
   /** Shards that this member computed. */
   computed: readonly number[];
@@ -51,20 +58,36 @@ export interface Reduced {
   bytesOut: number;
 }
 
+/** This shard came out not finite on two members, or twice on the only one. */
+export interface BadShard {
+  kind: 'badShard';
+  shard: number;
+}
+
+/**
+ * Fills one vector; false where it is not finite, so that nobody must use it.
+ *
+ * @param skipped the shard's samples are left out: the vector must count for nothing
+ */
+export type ComputeShard = (shard: number, out: Float32Array, skipped: boolean) => Promise<boolean> | boolean;
+
 export interface Exchange {
   /** Stands by until there is a seat. @throws Failure('CANCELLED') when the signal aborts */
   join(signal: AbortSignal): Promise<Seat>;
   /**
-   * The exact sum of all shards' vectors. `compute` fills one vector; it is called for this member's shards
-   * and, after a death, for those that went missing.
+   * The exact sum of all shards' vectors. `compute` is called for this member's shards and for those of
+   * members that died or are slow. Whoever finds the sum good commits it; after anything else the same step
+   * is reduced again.
    *
    * @throws Failure('MEMBER_EVICTED') join again; Failure('EXCHANGE_MISMATCH') members hold different weights
    */
-  reduce(
-    step: number,
-    weightsSha256: string,
-    compute: (shard: number, out: Float32Array) => Promise<void> | void,
-  ): Promise<Reduced>;
+  reduce(step: number, weightsSha256: string, compute: ComputeShard): Promise<Reduced | BadShard>;
+  /** False where the members do the step again. All members must judge a sum alike. */
+  commit(step: number, attempt: number): Promise<boolean>;
+  /** The sum shows that a shard is wrong: it is computed again, by another member if there is one. */
+  discard(step: number, attempt: number, shard: number, loss: number): Promise<void>;
+  /** The step is done again without this shard's samples. */
+  skip(step: number, shard: number): Promise<void>;
   view(): View | undefined;
   /** 0 for the member that writes logs and checkpoints, -1 without a seat. */
   rank(): number;
@@ -73,14 +96,14 @@ export interface Exchange {
   close(): Promise<void>;
 }
 
-const defaultLeaseMs = 3_000;
+const defaultLeaseMs = 2_500;
 
 /** Opens one member's exchange: a thread that holds the lease and does the sums. */
-export function openExchange(options: ExchangeOptions): Promise<Exchange> {
+export function openExchange(options: ExchangeOptions): Exchange {
   const bytes = options.length * Float32Array.BYTES_PER_ELEMENT;
   const sums = [new SharedArrayBuffer(bytes), new SharedArrayBuffer(bytes)] as const;
   const thread = new Worker(new URL('./thread.js', import.meta.url), {
-    workerData: sessionOptions(options, sums),
+    workerData: threadOptions(options, sums),
   });
   const post = (message: ToThread) => {
     thread.postMessage(message);
@@ -136,7 +159,7 @@ export function openExchange(options: ExchangeOptions): Promise<Exchange> {
     leaves.set(shard, known);
     return known;
   };
-  return Promise.resolve({
+  return {
     async join(signal) {
       const onAbort = () => {
         post({ kind: 'cancel' });
@@ -156,38 +179,42 @@ export function openExchange(options: ExchangeOptions): Promise<Exchange> {
       const startMs = performance.now();
       let busyMs = 0;
       const computed: number[] = [];
-      let failure: Failure | undefined;
       let chain = Promise.resolve();
-      const computeAll = async (shards: readonly number[]) => {
-        for (const shard of shards) {
-          const from = performance.now();
-          const buffer = leafBuffer(shard);
-          await compute(shard, new Float32Array(buffer));
-          busyMs += performance.now() - from;
-          computed.push(shard);
-          post({ kind: 'leaf', step, shard, buffer });
-        }
+      const computeOne = async (shard: number, skipped: boolean) => {
+        const fromMs = performance.now();
+        const buffer = leafBuffer(shard);
+        const finite = await compute(shard, new Float32Array(buffer), skipped);
+        const ms = performance.now() - fromMs;
+        busyMs += ms;
+        computed.push(shard);
+        post({ kind: 'leaf', step, shard, buffer, seconds: ms / 1000, finite });
+      };
+      const onFailure = (error: unknown) => {
+        listener?.({ kind: 'failed', failure: asFailure(error).toJSON() });
       };
       const reply = await request({ kind: 'reduce', step, weightsSha256 }, (message) => {
-        if (message.kind === 'compute') {
-          chain = chain
-            .then(() => computeAll(message.shards))
-            .catch((error: unknown) => {
-              failure ??= asFailure(error);
-              listener?.({ kind: 'failed', failure: failure.toJSON() });
-            });
+        if (message.kind === 'compute' && message.step === step) {
+          chain = chain.then(() => computeOne(message.shard, message.skipped)).catch(onFailure);
         }
-        return message.kind === 'reduced' ? message : undefined;
+        return message.kind === 'reduced' || message.kind === 'badShard' ? message : undefined;
       });
+      await chain; // a leaf that came too late for the sum must not be computed into the next step
+      if (reply.kind === 'badShard') return { kind: 'badShard', shard: reply.shard };
       view = reply.view;
-      return {
-        sum: new Float32Array(step % 2 === 0 ? sums[0] : sums[1]),
-        view: reply.view,
-        computed,
-        waitSeconds: Math.max(0, performance.now() - startMs - busyMs) / 1000,
-        bytesIn: reply.bytesIn,
-        bytesOut: reply.bytesOut,
-      };
+      const waitSeconds = Math.max(0, performance.now() - startMs - busyMs) / 1000;
+      const sum = new Float32Array(step % 2 === 0 ? sums[0] : sums[1]);
+      const { attempt, bytesIn, bytesOut } = reply;
+      return { kind: 'reduced', attempt, sum, view: reply.view, computed, waitSeconds, bytesIn, bytesOut };
+    },
+    async commit(step, attempt) {
+      const reply = await request({ kind: 'commit', step, attempt }, takeSettled);
+      return reply.committed;
+    },
+    async discard(step, attempt, shard, loss) {
+      await request({ kind: 'discard', step, attempt, shard, loss }, takeSettled);
+    },
+    async skip(step, shard) {
+      await request({ kind: 'skip', step, shard }, takeSettled);
     },
     view: () => view,
     rank: () => (view === undefined ? -1 : rankOf(view, options.worker)),
@@ -202,26 +229,17 @@ export function openExchange(options: ExchangeOptions): Promise<Exchange> {
       post({ kind: 'close' });
       await thread.terminate();
     },
-  });
+  };
 }
 
-function sessionOptions(options: ExchangeOptions, sums: SessionOptions['sums']): SessionOptions {
-  const { run, worker, redisUrl, shards, length, roundedLength, wire, minMembers, wantedMembers, gatherMs } =
-    options;
-  const leaseMs = options.leaseMs ?? defaultLeaseMs;
+const takeSettled = (reply: FromThread) => (reply.kind === 'settled' ? reply : undefined);
+
+function threadOptions(options: ExchangeOptions, sums: ThreadOptions['sums']): ThreadOptions {
+  const { run, worker, redisUrl, shards, length, roundedLength, wire } = options;
+  const { minMembers, wantedMembers, gatherMs, hasLived, leaseMs = defaultLeaseMs } = options;
   return {
-    run,
-    worker,
-    redisUrl,
-    shards,
-    length,
-    roundedLength,
-    wire,
-    minMembers,
-    wantedMembers,
-    gatherMs,
-    leaseMs,
-    sums,
+    ...{ run, worker, redisUrl, shards, length, roundedLength, wire },
+    ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, sums },
   };
 }
 
@@ -232,6 +250,3 @@ function answer(post: (message: ToThread) => void, work: () => Promise<ToThread>
       post({ kind: 'refused', failure: asFailure(error).toJSON() });
     });
 }
-
-const failureOf = ({ code, details, message, hint }: FailureText): Failure =>
-  new Failure(code, details, { message, hint });

@@ -2,9 +2,17 @@
  * Exact sums over Redis: a fixed tree over the shards, an agreed view of the members, and one thread per
  * member that keeps its lease and adds what arrives. Bytes never depend on who takes part or in what order.
  */
-export { openExchange, type Exchange, type ExchangeOptions, type Reduced, type Seat } from './exchange.js';
+export {
+  openExchange,
+  type BadShard,
+  type ComputeShard,
+  type Exchange,
+  type ExchangeOptions,
+  type Reduced,
+  type Seat,
+} from './exchange.js';
+export type { ChangeReason } from './decide.js';
 export type { ExchangeFact } from './messages.js';
 export type { Member, View } from './view.js';
-export { cover, sumNode, type Node, type NodeSums } from './tree.js';
 export type { WireFormat } from './wire.js';
 export { sumAlone } from './sum-alone.js';

@@ -63,7 +63,7 @@ function nextLife(): number {
 
 async function main(): Promise<void> {
   let state = initial();
-  const exchange = await openExchange({
+  const exchange = openExchange({
     run: 'toy',
     worker: settings.worker,
     redisUrl: settings.url,
@@ -74,6 +74,7 @@ async function main(): Promise<void> {
     minMembers: 1,
     wantedMembers: settings.wanted,
     gatherMs: 3_000,
+    hasLived: existsSync(join(folder, 'life1')),
     foundLife: () => Promise.resolve({ life: nextLife(), step: newestCheckpoint().step }),
     snapshot: () => ({ step: state.step, bytes: encode(state) }),
     onReport: (fact) => {
@@ -90,13 +91,17 @@ async function main(): Promise<void> {
       while (state.step < steps) {
         const step = state.step + 1;
         const { weights } = state;
-        const { sum, view, computed } = await exchange.reduce(step, shaOf(weights), async (shard, out) => {
+        const reduced = await exchange.reduce(step, shaOf(weights), async (shard, out) => {
           if (settings.stepMs > 0) await sleep(settings.stepMs);
           for (let i = 0; i < length; i++) {
             out[i] =
               Math.fround((weights[(i + shard) % length] ?? 0) * (((step * 7 + shard * 3) % 11) - 5)) + 0.25;
           }
+          return true;
         });
+        if (reduced.kind !== 'reduced') throw new Error('a shard was bad');
+        if (!(await exchange.commit(step, reduced.attempt))) continue;
+        const { sum, view, computed } = reduced;
         state = { step, weights: weights.map((value, i) => value * 0.5 + (sum[i] ?? 0) * 0.01) };
         process.send?.({
           kind: 'step',

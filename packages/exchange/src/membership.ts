@@ -1,95 +1,119 @@
-import { randomBytes } from 'node:crypto';
 import { keys } from '@lvnet/redis';
+import { leaseText, readLease, type Evidence, type Progress } from './evidence.js';
 import type { Link } from './link.js';
-import { casView, restoreView } from './scripts.js';
+import { commitStep, raiseHead, replaceView, restoreView, retryStep, type Script } from './scripts.js';
 import { parseView, type View } from './view.js';
 
-/** Leases, standbys and the view on the tensor server. */
+/** Leases, standbys, the view and the head on the tensor server. */
 export interface Membership {
   /** The view as it is on the server now. */
   read(): Promise<View | undefined>;
   /** True when the view was still the expected one. */
   replace(expected: View | undefined, next: View): Promise<boolean>;
+  /** Puts a view back that the server lost, unless it has one as late. */
   restore(view: View): Promise<void>;
-  /** Renews this worker's lease, as member or as standby. */
-  renew(seated: boolean): Promise<void>;
+  /** Renews this worker's lease, as member or as standby; the view and the head live on with it. */
+  renew(as: 'member' | 'standby', progress: Progress, life: number): Promise<void>;
   retire(): Promise<void>;
   /** Live standbys, in order of name. */
   standbys(): Promise<string[]>;
-  /** Which of these workers show no sign of life; `sure` of those seen dead twice. */
-  findDead(workers: readonly string[]): Promise<string[]>;
+  evidence(workers: readonly string[]): Promise<Map<string, Evidence>>;
+  /** The same for a view that does a step again; 'committed': too late, the step is done. */
+  retry(expected: View, next: View, step: number): Promise<'done' | 'outdated' | 'committed'>;
+  /** False where the members do the step again instead. */
+  commit(life: number, step: number, attempt: number): Promise<boolean>;
+  /** Says again what is committed, after the server lost it. */
+  raiseHead(life: number, step: number): Promise<void>;
+  head(life: number): Promise<number | undefined>;
   announce(payload: string): Promise<void>;
 }
 
-const viewSeconds = 120;
+export interface MembershipParts {
+  link: Link;
+  run: string;
+  worker: string;
+  leaseMs: number;
+  /** Views and heads outlive their last renewal by so long. */
+  keepSeconds: number;
+}
 
-export const randomId = (): string => randomBytes(8).toString('hex');
-
-export function createMembership(link: Link, run: string, worker: string, leaseMs: number): Membership {
-  /** Lease values whose connection was gone at the last look. */
-  const suspects = new Map<string, string>();
-  const text = async (...args: readonly (string | number)[]): Promise<string | null> => {
-    const reply = await link.command(...args);
-    return reply === null ? null : String(reply);
+export function createMembership({ link, run, worker, leaseMs, keepSeconds }: MembershipParts): Membership {
+  const command = async (...args: readonly (string | number)[]): Promise<string | null> => {
+    const reply = await link.command(args);
+    return reply === null ? null : String(reply as string | number | Buffer);
   };
+  const script = ({ lua }: Script, names: readonly string[], ...args: readonly (string | number)[]) =>
+    link.command(['EVAL', lua, names.length, ...names, ...args]);
+  const view = keys.view(run);
 
-  const leaseOf = async (name: string): Promise<string | null> =>
-    (await text('GET', keys.lease(run, name))) ?? (await text('GET', keys.standby(run, name)));
-
-  const isDead = async (name: string): Promise<boolean> => {
-    const lease = await leaseOf(name);
-    if (lease === null) return true;
-    const listed = await text('CLIENT', 'LIST', 'ID', lease);
-    const gone = listed === null || listed.trim() === '';
-    // A connection may just be in the act of being replaced: only the same lease twice is evidence.
-    const dead = gone && suspects.get(name) === lease;
-    if (gone) suspects.set(name, lease);
-    else suspects.delete(name);
-    return dead;
+  const evidenceOf = async (name: string): Promise<Evidence> => {
+    const text =
+      (await command('GET', keys.lease(run, name))) ?? (await command('GET', keys.standby(run, name)));
+    const lease = readLease(text);
+    if (lease.connection === undefined) return { ...lease, disconnected: true };
+    const listed = await command('CLIENT', 'LIST', 'ID', lease.connection);
+    return { ...lease, disconnected: listed === null || listed.trim() === '' };
   };
   return {
-    read: async () => parseView(await text('GET', keys.view(run))),
+    read: async () => parseView(await command('GET', view)),
     async replace(expected, next) {
       const { life, number, id } = expected ?? { life: 0, number: 0, id: '' };
-      const args = [String(life), String(number), id, JSON.stringify(next), viewSeconds];
-      return (await link.command('EVAL', casView, 1, keys.view(run), ...args)) === 1;
+      const args = [life, number, id, JSON.stringify(next), keepSeconds];
+      return (await script(replaceView, [view], ...args)) === 1;
     },
-    async restore(view) {
-      const args = [view.life, view.number, JSON.stringify(view), viewSeconds];
-      await link.command('EVAL', restoreView, 1, keys.view(run), ...args);
+    async restore(past) {
+      await script(restoreView, [view], past.life, past.number, JSON.stringify(past), keepSeconds);
     },
-    async renew(seated) {
+    async renew(as, progress, life) {
       const id = link.clientId();
       if (id === '') return;
-      const key = seated ? keys.lease(run, worker) : keys.standby(run, worker);
-      await link.command('SET', key, id, 'PX', leaseMs);
-      if (seated) {
-        await link.command('DEL', keys.standby(run, worker));
-        await link.command('EXPIRE', keys.view(run), viewSeconds);
+      const key = as === 'member' ? keys.lease(run, worker) : keys.standby(run, worker);
+      const writes = [command('SET', key, leaseText(id, progress), 'PX', leaseMs)];
+      if (as === 'member') {
+        writes.push(
+          command('DEL', keys.standby(run, worker)),
+          command('EXPIRE', view, keepSeconds),
+          command('EXPIRE', keys.head(run, life), keepSeconds),
+        );
       }
+      await Promise.all(writes);
     },
     async retire() {
-      await link.command('DEL', keys.lease(run, worker), keys.standby(run, worker));
+      await command('DEL', keys.lease(run, worker), keys.standby(run, worker));
     },
     async standbys() {
       const prefix = keys.standby(run, '');
       const found: string[] = [];
       let cursor = '0';
       do {
-        const reply = await link.command('SCAN', cursor, 'MATCH', `${escapeGlob(prefix)}*`, 'COUNT', 1_000);
+        const reply = await link.command(['SCAN', cursor, 'MATCH', `${escapeGlob(prefix)}*`, 'COUNT', 1_000]);
         const [next, names] = reply as [Buffer, Buffer[]];
         cursor = next.toString();
         found.push(...names.map((name) => name.toString().slice(prefix.length)));
       } while (cursor !== '0');
       return [...new Set(found)].sort();
     },
-    async findDead(workers) {
-      const dead: string[] = [];
-      for (const name of workers) if (await isDead(name)) dead.push(name);
-      return dead;
+    async evidence(workers) {
+      const found = await Promise.all(workers.map(evidenceOf));
+      return new Map(workers.map((name, i) => [name, found[i] as Evidence]));
+    },
+    async retry({ life, number, id }, next, step) {
+      const args = [life, number, id, JSON.stringify(next), keepSeconds, step];
+      const reply = await script(retryStep, [view, keys.head(run, life)], ...args);
+      return reply === 1 ? 'done' : reply === 2 ? 'committed' : 'outdated';
+    },
+    async commit(life, step, attempt) {
+      return (await script(commitStep, [view, keys.head(run, life)], life, step, attempt, keepSeconds)) === 1;
+    },
+    async raiseHead(life, step) {
+      await script(raiseHead, [keys.head(run, life)], step, keepSeconds);
+    },
+    async head(life) {
+      const text = await command('GET', keys.head(run, life));
+      return text === null ? undefined : Number(text);
     },
     async announce(payload) {
-      await link.command('PUBLISH', keys.everyone(run), payload);
+      await command('PUBLISH', keys.everyone(run), payload);
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { FailureCode } from '@lvnet/core';
+import type { ChangeReason } from './decide.js';
 import type { View } from './view.js';
 import type { WireFormat } from './wire.js';
 
@@ -6,7 +7,6 @@ import type { WireFormat } from './wire.js';
 export interface SessionOptions {
   run: string;
   worker: string;
-  redisUrl: string;
   shards: number;
   length: number;
   roundedLength: number;
@@ -15,15 +15,28 @@ export interface SessionOptions {
   wantedMembers: number;
   gatherMs: number;
   leaseMs: number;
+  /** The run had a life before this session: an absent view then means a server that lost it. */
+  hasLived: boolean;
   /** Room for the sums of even and of odd steps. */
   sums: readonly [SharedArrayBuffer, SharedArrayBuffer];
+}
+
+export interface ThreadOptions extends SessionOptions {
+  redisUrl: string;
 }
 
 export type ToThread =
   | { kind: 'join' }
   | { kind: 'cancel' }
   | { kind: 'reduce'; step: number; weightsSha256: string }
-  | { kind: 'leaf'; step: number; shard: number; buffer: SharedArrayBuffer }
+  /** A shard's vector; `finite` false: it must not be used by anybody. */
+  | { kind: 'leaf'; step: number; shard: number; buffer: SharedArrayBuffer; seconds: number; finite: boolean }
+  /** The sum of an attempt is good. */
+  | { kind: 'commit'; step: number; attempt: number }
+  /** The sum of an attempt shows that a shard is wrong: do the step again with it at another member. */
+  | { kind: 'discard'; step: number; attempt: number; shard: number; loss: number }
+  /** A shard's samples are bad: do the step again without them. */
+  | { kind: 'skip'; step: number; shard: number }
   | { kind: 'founded'; life: number; step: number }
   | { kind: 'snapshot'; step: number; bytes: Uint8Array }
   | { kind: 'refused'; failure: FailureText }
@@ -41,8 +54,12 @@ export type FromThread =
       state: Uint8Array | null;
       view: View;
     }
-  | { kind: 'compute'; step: number; shards: number[] }
-  | { kind: 'reduced'; step: number; view: View; bytesIn: number; bytesOut: number }
+  | { kind: 'compute'; step: number; shard: number; skipped: boolean }
+  | { kind: 'reduced'; step: number; attempt: number; view: View; bytesIn: number; bytesOut: number }
+  /** Whoever computed it found the shard not finite: its samples are to blame. */
+  | { kind: 'badShard'; step: number; shard: number }
+  /** The answer to commit, discard and skip; `committed` false: reduce the step again. */
+  | { kind: 'settled'; committed: boolean }
   | { kind: 'left' }
   | { kind: 'failed'; failure: FailureText }
   | { kind: 'fact'; fact: ExchangeFact };
@@ -56,6 +73,11 @@ export interface FailureText {
 
 /** What the exchange reports while it runs. */
 export type ExchangeFact =
-  | { kind: 'view'; view: View; reason: 'founded' | 'join' | 'leave' | 'lost'; workers: readonly string[] }
+  | { kind: 'view'; view: View; reason: ChangeReason; workers: readonly string[]; why: string }
   | { kind: 'disconnected'; message: string }
-  | { kind: 'reconnected' };
+  | { kind: 'reconnected' }
+  /** The server refuses to write, for lack of memory as a rule. */
+  | { kind: 'refused'; message: string }
+  /** Leaves computed in place of somebody slow. */
+  | { kind: 'speculated'; step: number; shard: number }
+  | { kind: 'slept'; seconds: number };

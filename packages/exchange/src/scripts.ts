@@ -1,5 +1,16 @@
+/**
+ * Every change on the tensor server that must be one: as Lua for a Redis, and as a name by which a server in
+ * memory knows what to do.
+ */
+export interface Script {
+  name: 'replaceView' | 'retryStep' | 'restoreView' | 'commitStep' | 'raiseHead';
+  lua: string;
+}
+
 /** Replaces the view if it still is the one that was read; ARGV: life, number, id ('' = absent), new view, seconds. */
-export const casView = `
+export const replaceView: Script = {
+  name: 'replaceView',
+  lua: `
 local held = redis.call('GET', KEYS[1])
 if ARGV[3] == '' then
   if held then return 0 end
@@ -9,10 +20,13 @@ else
   if view.id ~= ARGV[3] or tostring(view.life) ~= ARGV[1] or tostring(view.number) ~= ARGV[2] then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
-return 1`;
+return 1`,
+};
 
-/** After a server came back empty or old: puts a view back unless a later one is there. ARGV: life, number, view, seconds. */
-export const restoreView = `
+/** After a server came back empty or old: puts a view back unless one as late is there. ARGV: life, number, view, seconds. */
+export const restoreView: Script = {
+  name: 'restoreView',
+  lua: `
 local held = redis.call('GET', KEYS[1])
 if held then
   local view = cjson.decode(held)
@@ -20,10 +34,56 @@ if held then
   if view.life > life or (view.life == life and view.number >= number) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[3], 'EX', ARGV[4])
-return 1`;
+return 1`,
+};
+
+/**
+ * Replaces the view by one that does a step again, unless the step is committed already. KEYS: view, head;
+ * ARGV: life, number, id, new view, seconds, step. 2: committed.
+ */
+export const retryStep: Script = {
+  name: 'retryStep',
+  lua: `
+if tonumber(redis.call('GET', KEYS[2]) or '-1') >= tonumber(ARGV[6]) then return 2 end
+local held = redis.call('GET', KEYS[1])
+if not held then return 0 end
+local view = cjson.decode(held)
+if view.id ~= ARGV[3] or tostring(view.life) ~= ARGV[1] or tostring(view.number) ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
+return 1`,
+};
+
+/**
+ * Commits an attempt of a step, unless the members already do it again. Once committed it stays so: the head
+ * of a life only grows. KEYS: view, head; ARGV: life, step, attempt, seconds.
+ */
+export const commitStep: Script = {
+  name: 'commitStep',
+  lua: `
+local step = tonumber(ARGV[2])
+local head = tonumber(redis.call('GET', KEYS[2]) or '-1')
+if head < step then
+  local held = redis.call('GET', KEYS[1])
+  if held then
+    local view = cjson.decode(held)
+    local retry = view.retry
+    if view.life > tonumber(ARGV[1]) then return 0 end
+    if view.life == tonumber(ARGV[1]) and retry ~= cjson.null and retry ~= nil then
+      if retry.step == step and retry.attempt > tonumber(ARGV[3]) then return 0 end
+    end
+  end
+  redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
+end
+return 1`,
+};
 
 /** The highest committed step of a life only grows. ARGV: step, seconds. */
-export const raiseHead = `
+export const raiseHead: Script = {
+  name: 'raiseHead',
+  lua: `
 local held = tonumber(redis.call('GET', KEYS[1]) or '-1')
-if tonumber(ARGV[1]) > held then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
-return held`;
+local step = tonumber(ARGV[1])
+if step < held then step = held end
+redis.call('SET', KEYS[1], step, 'EX', ARGV[2])
+return step`,
+};

@@ -1,12 +1,13 @@
 import { Failure } from '@lvnet/core';
 import { keys, type TensorPosition } from '@lvnet/redis';
+import { createBucketSum, nodeName, type BucketSum } from './bucket-sum.js';
 import type { Bucket } from './buckets.js';
 import type { Link } from './link.js';
-import { cover, sumNode, type Node } from './tree.js';
-import { ownerOf, rangeOf, type View } from './view.js';
-import { addInto, decodePart, encodePart, roundPart, type Wire } from './wire.js';
-
-const valueSeconds = 600;
+import type { Memory } from './memory.js';
+import { tensorKey, type TensorKey } from './tensor-keys.js';
+import { cover, pathTo, type Node } from './tree.js';
+import { attemptOf, isBarred, isSkipped, ownerOf, type View } from './view.js';
+import { encodePart, incoming, messageBytes, type Wire } from './wire.js';
 
 export interface StepParts {
   link: Link;
@@ -15,44 +16,88 @@ export interface StepParts {
   shards: number;
   buckets: readonly Bucket[];
   wire: Wire;
+  memory: Memory;
+  /** Keys expire after so long, whatever happens. */
+  expireSeconds: number;
+  /** Something came or went through: time for the next `advance`. */
+  onProgress: () => void;
 }
 
 /**
- * One step's sum under whatever views it meets. Keys name (life, step, attempt, node, bucket) and always
- * hold the same bytes, so it does not matter who writes them, when, or how often.
+ * One step's sum under whatever views it meets. Keys name (life, step, attempt, bucket, node) and always hold
+ * the same bytes, so it does not matter who writes them, when, or how often.
  */
 export interface StepExchange {
   readonly step: number;
   readonly bytes: { in: number; out: number };
-  /** A shard's vector is there. */
+  /** Life and attempt of which the sum is. */
+  position(): TensorPosition;
+  /** A shard's vector is there; it stays as it is until `close` resolves. */
   leaf(shard: number, values: Float32Array): void;
-  missingLeaves(view: View): number[];
+  hasLeaf(shard: number): boolean;
   /** A message said that a key is there. */
-  announced(key: string): void;
-  /** Sends what can be sent, fetches what can be fetched. `lookAround`: also what nobody announced. */
-  advance(view: View, lookAround: boolean): Promise<void>;
-  isDone(): boolean;
-  /** After the server lost its data: send everything again. */
-  forgetSent(): void;
+  announced(key: TensorKey, sender: string): void;
+  /**
+   * Starts sending what can be sent and fetching what can be fetched.
+   *
+   * @param own shards whose leaves this member delivers summed up where the tree allows
+   * @param lookAround also looks for what nobody announced
+   * @throws what went wrong since the last call: a Failure for good, anything else may be tried again
+   */
+  advance(view: View, own: ReadonlySet<number>, lookAround: boolean): void;
+  /** The whole sum is there, and who owns a bucket has told of it. */
+  isDone(view: View): boolean;
+  /** Buckets whose sum is not there yet. */
+  missing(): number[];
+  /** Resolves once nothing is under way at the moment. */
+  idle(): Promise<void>;
+  /** Somebody misses a bucket (any of them without one), or the server may have lost it: send it again. */
+  sendAgain(bucket?: number): void;
+  /**
+   * Ends the step: resolves once nothing is under way, so that leaves may change, and gives the memory back.
+   * The sum must stay as long as it may be sent again.
+   */
+  close(): Promise<void>;
   /** Every key of this step that this member wrote. */
   written(): string[];
 }
 
+/** One bucket and what was heard and sent of it, by the names of nodes; 'sum' is the whole. */
+interface Channel {
+  sums: BucketSum;
+  heard: Set<string>;
+  /** Routes: what to whom. */
+  sent: Set<string>;
+  /** Somebody misses the sum: whoever has it writes it, owner or not. */
+  wanted: boolean;
+  busy: Promise<void> | undefined;
+  /** Something came while it was busy. */
+  again: boolean;
+}
+
+const whole = 'sum';
+
+/** @param sum where the sum belongs */
 export function createStepExchange(
   parts: StepParts,
   step: number,
   weightsSha256: string,
   sum: Float32Array,
 ): StepExchange {
-  const { link, run, worker, shards, buckets, wire } = parts;
-  const leaves = new Map<number, Float32Array>();
-  const values = new Map<string, Float32Array>(); // own node sums and fetched partials, by key
-  const sent = new Set<string>();
-  const writtenKeys = new Set<string>();
-  const done = new Set<number>();
-  const heard = new Set<string>();
+  const { link, run, worker, shards, wire, memory } = parts;
   const bytes = { in: 0, out: 0 };
+  const leaves = new Map<number, Float32Array>();
+  const senders = new Map<string, string>();
+  const written = new Set<string>();
+  /** Announcements for an attempt that this member does not know of yet. */
+  const early = new Map<string, TensorKey>();
+  let position: TensorPosition = { life: 0, step, attempt: 0 };
+  let channels: Channel[] = [];
+  let retired: Channel[] = [];
+  let failure: unknown;
+  let closed = false;
 
+<<<<<<< HEAD
   const at = (view: View): TensorPosition => ({ life: view.life, step, attempt: view.attempt });
   const keyOf = (view: View, bucket: Bucket, { lo, hi }: Node) =>
     keys.partial(run, at(view), bucket.index, lo, hi);
@@ -115,77 +160,219 @@ export function createStepExchange(
       if (member.worker === worker) return [];
       const range = rangeOf(view, member.worker, shards);
       return range === undefined ? [] : cover(shards, range.lo, range.hi);
+=======
+  const open = (): Channel[] =>
+    parts.buckets.map((bucket) => {
+      const place = sum.subarray(bucket.start, bucket.end);
+      const leafOf = (shard: number) => leaves.get(shard);
+      const sums = createBucketSum({ bucket, shards, wire, memory, leafOf, place });
+      return { sums, heard: new Set(), sent: new Set(), wanted: false, busy: undefined, again: false };
+>>>>>>> 43a8a4d (exchange: agreed retries, followers, speculation, measured speed; reads and writes without copies)
     });
-  const fetchPartials = async (view: View, bucket: Bucket, lookAround: boolean): Promise<void> => {
-    const wanted = foreignNodes(view)
-      .map((node) => keyOf(view, bucket, node))
-      .filter((key) => !values.has(key) && (lookAround || heard.has(key)));
+  /** A retry changes all keys: only the leaves are kept, but for those that are to be computed anew. */
+  const follow = (view: View) => {
+    const attempt = attemptOf(view, step);
+    if (closed) return; // a later retry is of a later step
+    if (channels.length > 0 && position.life === view.life && position.attempt === attempt) return;
+    position = { life: view.life, step, attempt };
+    for (const shard of leaves.keys()) {
+      if (isBarred(view, shard, step, worker) || isSkipped(view, shard, step)) leaves.delete(shard);
+    }
+    retired = [...retired, ...channels];
+    channels = open();
+    const known = [...early.values()];
+    early.clear();
+    for (const key of known) hear(key);
+  };
+  const hear = (key: TensorKey) => {
+    const isNow = key.position.life === position.life && key.position.attempt === position.attempt;
+    if (!isNow || channels.length === 0) early.set(tensorKey(run, key), key);
+    else channels[key.bucket]?.heard.add(key.node === undefined ? whole : nodeName(key.node));
+  };
+  const keyOf = (bucket: Bucket, node?: Node) => tensorKey(run, { position, bucket: bucket.index, node });
+
+  /** Writes a value and tells of it, once for each route; what failed is sent again at the next turn. */
+  const send = async (channel: Channel, node: Node | undefined, values: Float32Array, to: string) => {
+    const { sums, sent } = channel;
+    const route = routeOf(node, to);
+    sent.add(route);
+    const key = keyOf(sums.bucket, node);
+    written.add(key);
+    const pieces = encodePart(wire, sums.bucket, values, weightsSha256);
+    try {
+      await Promise.all([
+        link.command(['SET', key, pieces, 'EX', parts.expireSeconds]),
+        link.command(['PUBLISH', to, `${key} ${worker}`]),
+      ]);
+      bytes.out += messageBytes(pieces);
+    } catch (error) {
+      sent.delete(route);
+      throw error;
+    }
+  };
+  const fetch = async (
+    { bucket }: BucketSum,
+    node: Node | undefined,
+    into: Float32Array,
+  ): Promise<boolean> => {
+    const message = incoming(wire, bucket, into);
+    const key = keyOf(bucket, node);
+    const reply = await link.command(['GET', key], message.sink);
+    if (reply === null || !message.arrived()) return false;
+    if (message.weightsSha256() !== weightsSha256) throw differs(key, step, senders.get(key));
+    message.settle();
+    bytes.in += message.bytes;
+    return true;
+  };
+  const fetchNode = async (sums: BucketSum, node: Node): Promise<void> => {
+    if (sums.isKnown(node)) return;
+    const values = sums.take();
+    if (await fetch(sums, node, values)) sums.add(node, values);
+    else sums.drop(values);
+  };
+  const fetchSum = async (sums: BucketSum): Promise<void> => {
+    if (await fetch(sums, undefined, sum.subarray(sums.bucket.start, sums.bucket.end))) sums.done();
+  };
+
+  /** Own leaves to the owner of a bucket: summed up where the tree allows, those of others one by one. */
+  const deliver = async (channel: Channel, owner: string, own: ReadonlySet<number>): Promise<void> => {
+    const { sums, sent } = channel;
+    const foreign = [...leaves.keys()].filter((shard) => !own.has(shard));
+    const nodes = [
+      ...cover(shards, (shard) => own.has(shard)),
+      ...foreign.map((shard) => ({ lo: shard, hi: shard + 1 })),
+    ];
+    const to = keys.inbox(run, owner);
+    const open = nodes.filter((node) => !sent.has(routeOf(node, to)));
     await Promise.all(
-      wanted.map(async (key) => {
-        const part = await get(key, bucket);
-        if (part !== undefined) values.set(key, part);
+      open.map(async (node) => {
+        const values = sums.valueOf(node);
+        if (values !== undefined) await send(channel, node, values, to);
       }),
     );
   };
-  const settle = (bucket: Bucket, part: Float32Array) => {
-    sum.set(part, bucket.start);
-    done.add(bucket.index);
+  const tell = async (channel: Channel): Promise<void> => {
+    const to = keys.everyone(run);
+    if (channel.sent.has(routeOf(undefined, to))) return;
+    const { start, end } = channel.sums.bucket;
+    await send(channel, undefined, sum.subarray(start, end), to);
+    channel.wanted = false;
   };
-  const finishOwn = async (view: View, bucket: Bucket, lookAround: boolean): Promise<void> => {
-    await fetchPartials(view, bucket, lookAround);
-    const total = sumNode({ lo: 0, hi: shards }, known(view, bucket), sums(bucket));
-    if (total === undefined) return;
-    settle(bucket, total);
-    if (view.members.length === 1) return; // nobody to tell
-    const key = keys.reduced(run, at(view), bucket.index);
-    await put(key, bucket, total);
-    await link.command('PUBLISH', keys.everyone(run), key);
+  /** The owner's part: gather what the others sent and add up. */
+  const gather = async ({ sums, heard }: Channel, lookAround: boolean): Promise<void> => {
+    const nodes = [...heard].filter((name) => name !== whole).map(parseNode);
+    await Promise.all(nodes.map((node) => fetchNode(sums, node)));
+    if (sums.finish() || !lookAround) return;
+    await fetchSum(sums); // a former owner may have found it
+    if (sums.isDone()) return;
+    await Promise.all((await findNodes(sums)).map((node) => fetchNode(sums, node)));
+    sums.finish();
   };
-  const fetchReduced = async (view: View, bucket: Bucket, lookAround: boolean): Promise<void> => {
-    const key = keys.reduced(run, at(view), bucket.index);
-    if (!lookAround && !heard.has(key)) return;
-    const part = await get(key, bucket);
-    if (part !== undefined) settle(bucket, part);
+  /** Nodes on the server that hold a missing leaf: others may have summed up as they liked. */
+  const findNodes = async (sums: BucketSum): Promise<Node[]> => {
+    const nodes = new Map<string, Node>();
+    for (const leaf of sums.missingLeaves()) {
+      for (const node of pathTo(shards, leaf)) nodes.set(nodeName(node), node);
+    }
+    const list = [...nodes.values()];
+    const replies = await Promise.all(list.map((node) => link.command(['EXISTS', keyOf(sums.bucket, node)])));
+    return list.filter((_, i) => replies[i] === 1);
   };
+  const turn = async (channel: Channel, view: View, own: ReadonlySet<number>, lookAround: boolean) => {
+    const { sums, heard } = channel;
+    const owner = ownerOf(view, sums.bucket.index);
+    const isOwner = owner === worker;
+    if (!sums.isDone() && isOwner) await gather(channel, lookAround);
+    if (!sums.isDone() && !isOwner) {
+      const delivering = owner === undefined ? undefined : deliver(channel, owner, own);
+      const fetching = lookAround || heard.has(whole) ? fetchSum(sums) : undefined;
+      await Promise.all([delivering, fetching]);
+    }
+    const isAudience = view.members.length > 1;
+    if (sums.isDone() && isAudience && (isOwner || channel.wanted)) await tell(channel);
+  };
+
+  const start = (channel: Channel, view: View, own: ReadonlySet<number>, lookAround: boolean) => {
+    const wasDone = channel.sums.isDone();
+    channel.again = false;
+    channel.busy = turn(channel, view, own, lookAround)
+      .catch((error: unknown) => {
+        failure ??= error;
+      })
+      .finally(() => {
+        channel.busy = undefined;
+        const news = failure !== undefined || channel.again || channel.sums.isDone() !== wasDone;
+        if (news) parts.onProgress();
+      });
+  };
+
+  const idle = async () => {
+    const all = [...retired, ...channels];
+    while (all.some(({ busy }) => busy !== undefined)) await Promise.all(all.map(({ busy }) => busy));
+  };
+
   return {
     step,
     bytes,
-    leaf: (shard, vector) => void leaves.set(shard, vector),
-    missingLeaves(view) {
-      const range = rangeOf(view, worker, shards) ?? { lo: 0, hi: 0 };
-      const own = Array.from({ length: range.hi - range.lo }, (_, i) => range.lo + i);
-      return own.filter((shard) => !leaves.has(shard));
+    position: () => position,
+    leaf: (shard, values) => void leaves.set(shard, values),
+    hasLeaf: (shard) => leaves.has(shard),
+    announced(key, sender) {
+      senders.set(tensorKey(run, key), sender);
+      hear(key);
     },
-    announced: (key) => void heard.add(key),
-    async advance(view, lookAround) {
-      await sendPartials(view);
-      const open = buckets.filter((bucket) => !done.has(bucket.index));
-      await Promise.all(
-        open.map((bucket) =>
-          ownerOf(view, bucket.index) === worker
-            ? finishOwn(view, bucket, lookAround)
-            : fetchReduced(view, bucket, lookAround),
-        ),
-      );
-      if (!lookAround) return;
-      // A former owner may have finished a bucket that is ours now.
-      const own = open.filter((bucket) => !done.has(bucket.index) && ownerOf(view, bucket.index) === worker);
-      await Promise.all(own.map((bucket) => fetchReduced(view, bucket, true)));
+    advance(view, own, lookAround) {
+      const thrown = failure;
+      failure = undefined;
+      if (thrown !== undefined) throw thrown as Error;
+      follow(view);
+      for (const channel of channels) {
+        if (channel.busy === undefined) start(channel, view, own, lookAround);
+        else channel.again = true;
+      }
     },
-    isDone: () => done.size === buckets.length,
-    forgetSent: () => {
-      sent.clear();
+    isDone: (view) =>
+      channels.length > 0 &&
+      channels.every(({ sums, sent, busy }) => {
+        const mustTell = view.members.length > 1 && ownerOf(view, sums.bucket.index) === worker;
+        return (
+          sums.isDone() &&
+          (!mustTell || (busy === undefined && sent.has(routeOf(undefined, keys.everyone(run)))))
+        );
+      }),
+    missing: () => channels.filter(({ sums }) => !sums.isDone()).map(({ sums }) => sums.bucket.index),
+    idle,
+    sendAgain(bucket) {
+      for (const channel of channels) {
+        if (bucket !== undefined && bucket !== channel.sums.bucket.index) continue;
+        channel.sent.clear();
+        channel.wanted = true;
+      }
     },
-    written: () => [...writtenKeys],
+    async close() {
+      closed = true;
+      await idle();
+      for (const { sums } of [...retired, ...channels]) sums.release();
+      leaves.clear();
+    },
+    written: () => [...written],
   };
 }
 
-function differs(key: string, step: number): Failure {
+const routeOf = (node: Node | undefined, to: string): string =>
+  `${node === undefined ? whole : nodeName(node)}>${to}`;
+
+function parseNode(name: string): Node {
+  const [lo = 0, hi = 0] = name.split('-').map(Number);
+  return { lo, hi };
+}
+
+function differs(key: string, step: number, sender: string | undefined): Failure {
   return new Failure(
     'EXCHANGE_MISMATCH',
-    { key, step },
+    { key, step, sender: sender ?? null },
     {
-      message: `Step ${String(step)}: members hold different weights (seen in ${key}).`,
+      message: `Step ${String(step)}: ${sender ?? 'a member'} holds other weights than this worker.`,
       hint: 'Replay the steps from the last checkpoint to see which machine computes wrongly.',
     },
   );

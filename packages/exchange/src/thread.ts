@@ -1,12 +1,21 @@
+import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import { invariant } from '@lvnet/core';
-import type { SessionOptions, ToThread } from './messages.js';
+import { invariant, systemClock } from '@lvnet/core';
+import type { ThreadOptions, ToThread } from './messages.js';
+import { openRedisLink } from './redis-link.js';
 import { createSession } from './session.js';
 
 const port = parentPort;
 invariant(port !== null, 'this file is the body of a worker thread');
-const session = createSession(workerData as SessionOptions, (message) => {
-  port.postMessage(message);
+const options = workerData as ThreadOptions;
+const session = createSession({
+  options,
+  openLink: (events) => openRedisLink(options.redisUrl, options.run, options.worker, events),
+  clock: systemClock,
+  newId: () => randomBytes(8).toString('hex'),
+  send: (message) => {
+    port.postMessage(message);
+  },
 });
 port.on('message', (message: ToThread) => {
   session.receive(message);

@@ -1,63 +1,104 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { bucketTable } from './buckets.js';
 import { sumAlone } from './sum-alone.js';
-import { cover, sumNode, type Node } from './tree.js';
-import { firstView, ownerOf, rangeOf, withNewcomers, without } from './view.js';
-import { createParser, type Reply } from './blob-client.js';
-import { decodePart, encodePart } from './wire.js';
+import { cover, isKnown, isLeaf, pathTo, sumInto, type Node } from './tree.js';
 
-const plain = {
+const name = ({ lo, hi }: Node) => `${String(lo)}-${String(hi)}`;
+
+const sums = {
   add: (into: Float32Array, from: Float32Array) => {
     for (let i = 0; i < into.length; i++) into[i] = (into[i] ?? 0) + (from[i] ?? 0);
   },
   round: () => undefined,
+  take: () => new Float32Array(7),
+  give: () => undefined,
 };
 
+const within = (lo: number, hi: number) => (leaf: number) => leaf >= lo && leaf < hi;
+
 describe('canonical tree', () => {
-  it('covers any range by aligned subtrees', () => {
-    assert.deepEqual(cover(8, 0, 8), [{ lo: 0, hi: 8 }]);
-    assert.deepEqual(cover(8, 1, 6), [
-      { lo: 1, hi: 2 },
-      { lo: 2, hi: 4 },
-      { lo: 4, hi: 6 },
-    ]);
-    assert.deepEqual(cover(5, 3, 5), [
-      { lo: 3, hi: 4 },
-      { lo: 4, hi: 5 },
-    ]);
-    assert.deepEqual(cover(5, 2, 2), []);
+  it('covers held leaves by as few aligned subtrees as can be', () => {
+    assert.deepEqual(cover(8, within(0, 8)).map(name), ['0-8']);
+    assert.deepEqual(cover(8, within(1, 6)).map(name), ['1-2', '2-4', '4-6']);
+    assert.deepEqual(cover(5, within(3, 5)).map(name), ['3-4', '4-5']);
+    assert.deepEqual(cover(5, within(0, 4)).map(name), ['0-4']);
+    assert.deepEqual(cover(5, within(2, 2)), []);
+    assert.deepEqual(cover(6, (leaf) => leaf !== 2).map(name), ['0-2', '3-4', '4-6']);
+    assert.deepEqual(cover(1, () => true).map(name), ['0-1']);
+  });
+
+  it('covers exactly what is held, whatever is', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 40 }), (held) => {
+        const nodes = cover(held.length, (leaf) => held[leaf] === true);
+        const covered = held.map((_, leaf) => nodes.filter(({ lo, hi }) => leaf >= lo && leaf < hi).length);
+        assert.deepEqual(
+          covered,
+          held.map((isHeld) => (isHeld ? 1 : 0)),
+        );
+        for (const node of nodes)
+          assert.ok(pathTo(held.length, node.lo).some((at) => name(at) === name(node)));
+      }),
+    );
+  });
+
+  it('names every node above a leaf', () => {
+    assert.deepEqual(pathTo(5, 3).map(name), ['0-5', '0-4', '2-4', '3-4']);
+    assert.deepEqual(pathTo(1, 0).map(name), ['0-1']);
   });
 
   it('gives the same bits however the leaves are spread over members', () => {
-    for (const leaves of [1, 2, 3, 5, 8, 13]) {
-      const vectors = Array.from({ length: leaves }, (_, m) =>
-        Float32Array.from({ length: 7 }, (__, i) => Math.fround(Math.sin(m * 31 + i) * 10 ** ((m % 5) - 2))),
-      );
-      const leafOnly = (node: Node) => (node.hi - node.lo === 1 ? vectors[node.lo] : undefined);
-      const expected = sumNode({ lo: 0, hi: leaves }, leafOnly, plain);
-      for (let members = 1; members <= leaves; members++) {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 13 }), fc.integer(), (leaves, seed) => {
+        const vectors = Array.from({ length: leaves }, (_, m) =>
+          Float32Array.from({ length: 7 }, (__, i) =>
+            Math.fround(Math.sin(m * 31 + i + seed) * 10 ** ((m % 5) - 2)),
+          ),
+        );
+        const leaf = (node: Node) => (isLeaf(node) ? vectors[node.lo] : undefined);
+        const valueOf = (node: Node, given: (node: Node) => Float32Array | undefined) => {
+          const values = new Float32Array(7);
+          sumInto(values, node, given, sums);
+          return values;
+        };
+        const root = { lo: 0, hi: leaves };
+        const expected = valueOf(root, leaf);
+        const members = 1 + Math.abs(seed % leaves);
         const partials = new Map<string, Float32Array>();
         for (let i = 0; i < members; i++) {
-          const [lo, hi] = [Math.floor((leaves * i) / members), Math.floor((leaves * (i + 1)) / members)];
-          for (const node of cover(leaves, lo, hi)) {
-            const part = sumNode(node, leafOnly, plain);
-            assert.ok(part !== undefined);
-            partials.set(`${String(node.lo)}-${String(node.hi)}`, part);
-          }
+          const held = (shard: number) =>
+            (shard * 7 + seed) % members === i || (shard * 7 + seed) % members === -i;
+          for (const node of cover(leaves, held)) partials.set(name(node), valueOf(node, leaf));
         }
-        const given = (node: Node) => partials.get(`${String(node.lo)}-${String(node.hi)}`);
-        assert.deepEqual(sumNode({ lo: 0, hi: leaves }, given, plain), expected);
-      }
-      assert.deepEqual(sumAlone(vectors, { wire: 'float32', roundedLength: 7 }), expected);
-    }
+        assert.deepEqual(
+          valueOf(root, (node) => partials.get(name(node))),
+          expected,
+        );
+        assert.deepEqual(sumAlone(vectors, { wire: 'float32', roundedLength: 7 }), expected);
+      }),
+    );
   });
 
   it('knows when something is missing', () => {
     const one = Float32Array.of(1);
     assert.equal(
-      sumNode({ lo: 0, hi: 2 }, (node) => (node.hi === 1 ? one : undefined), plain),
-      undefined,
+      isKnown({ lo: 0, hi: 2 }, (node) => (node.hi === 1 ? one : undefined)),
+      false,
     );
+    assert.equal(
+      isKnown({ lo: 0, hi: 3 }, (node) =>
+        node.lo === 0 && node.hi === 2 ? one : isLeaf(node) && node.lo === 2 ? one : undefined,
+      ),
+      true,
+    );
+  });
+
+  it('rounds every node on a rounding wire', () => {
+    const leaves = [1 + 2 ** -8, 2 ** -9, 2 ** -9, 2 ** -9].map((value) => Float32Array.of(value, value));
+    // The first element is rounded to 8 bits at each node, the second is not.
+    const sum = sumAlone(leaves, { wire: 'bf16', roundedLength: 1 });
+    assert.deepEqual([...sum], [1, 1 + 2 ** -8 + 3 * 2 ** -9]);
   });
 });
 
@@ -74,65 +115,3 @@ describe('buckets', () => {
     }
   });
 });
-
-describe('views', () => {
-  const view = firstView(undefined, 3, ['a', 'b', 'c'], 10, 'id');
-
-  it('give every leaf to one member and every bucket an owner', () => {
-    const ranges = ['a', 'b', 'c'].map((worker) => rangeOf(view, worker, 5));
-    assert.deepEqual(ranges, [
-      { lo: 0, hi: 1 },
-      { lo: 1, hi: 3 },
-      { lo: 3, hi: 5 },
-    ]);
-    assert.equal(rangeOf(view, 'x', 5), undefined);
-    assert.deepEqual(
-      [0, 1, 2, 3].map((bucket) => ownerOf(view, bucket)),
-      ['a', 'b', 'c', 'a'],
-    );
-  });
-
-  it('lose and gain members, never more than there is room for', () => {
-    const fewer = without(view, ['b'], 'id2');
-    assert.deepEqual([fewer.life, fewer.number, fewer.members.map((m) => m.worker)], [3, 2, ['a', 'c']]);
-    const more = withNewcomers(fewer, ['a', 'd', 'e'], 12, 3, 'id3');
-    assert.deepEqual(more.members.at(-1), { worker: 'd', fromStep: 12, source: 'peer' });
-    assert.equal(more.members.length, 3);
-  });
-});
-
-describe('wire', () => {
-  const sha = 'ab'.repeat(32);
-  const bucket = { index: 0, start: 2, end: 8 };
-
-  it('carries float32 and bf16 parts with the hash of the weights', () => {
-    const values = Float32Array.of(1, 2, 3, 4, 5, 0.1);
-    for (const format of ['float32', 'bf16'] as const) {
-      const wire = { format, roundedLength: 5 };
-      const message = encodePart(wire, bucket, values, sha);
-      assert.equal(message.length, 32 + (format === 'bf16' ? 3 * 2 + 3 * 4 : 6 * 4));
-      assert.deepEqual(decodePart(wire, bucket, Buffer.from(message)), { weightsSha256: sha, values });
-      assert.equal(decodePart(wire, bucket, Buffer.from(message.slice(1))), undefined);
-    }
-  });
-});
-
-describe('reply parser', () => {
-  it('reads replies however the stream is cut', () => {
-    const stream = Buffer.from(
-      '+OK\r\n:42\r\n$5\r\nhe\r\no\r\n$0\r\n\r\n$-1\r\n*2\r\n$1\r\na\r\n*1\r\n:7\r\n-ERR no\r\n*0\r\n',
-    );
-    for (let cut = 1; cut <= stream.length; cut++) {
-      const replies: Reply[] = [];
-      const parse = createParser((reply) => replies.push(reply));
-      for (let at = 0; at < stream.length; at += cut) parse(stream.subarray(at, at + cut));
-      assert.deepEqual(
-        replies.map((reply) => (reply instanceof Error ? reply.message : JSON.stringify(textOf(reply)))),
-        ['"OK"', '42', '"he\\r\\no"', '""', 'null', '["a",[7]]', 'ERR no', '[]'],
-      );
-    }
-  });
-});
-
-const textOf = (reply: Reply): unknown =>
-  Buffer.isBuffer(reply) ? reply.toString() : Array.isArray(reply) ? reply.map(textOf) : reply;

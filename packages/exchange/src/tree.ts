@@ -4,6 +4,8 @@ export interface Node {
   hi: number;
 }
 
+export const isLeaf = ({ lo, hi }: Node): boolean => hi - lo === 1;
+
 /** Where a node is cut: the left part is the largest power of two that leaves something on the right. */
 function middle({ lo, hi }: Node): number {
   let size = 1;
@@ -11,41 +13,73 @@ function middle({ lo, hi }: Node): number {
   return lo + size;
 }
 
-/** The canonical nodes that together cover leaves lo..hi-1 of a tree over `leaves` leaves, left to right. */
-export function cover(leaves: number, lo: number, hi: number): Node[] {
+/** Both parts of a node with more than one leaf, left first. */
+export function parts(node: Node): readonly [Node, Node] {
+  const cut = middle(node);
+  return [
+    { lo: node.lo, hi: cut },
+    { lo: cut, hi: node.hi },
+  ];
+}
+
+/** The fewest canonical nodes that together cover exactly the held leaves of a tree over `leaves` leaves. */
+export function cover(leaves: number, isHeld: (leaf: number) => boolean): Node[] {
   const visit = (node: Node): Node[] => {
-    if (node.hi <= lo || node.lo >= hi) return [];
-    if (node.lo >= lo && node.hi <= hi) return [node];
-    const cut = middle(node);
-    return [...visit({ lo: node.lo, hi: cut }), ...visit({ lo: cut, hi: node.hi })];
+    if (isLeaf(node)) return isHeld(node.lo) ? [node] : [];
+    const covered = parts(node).map((part) => ({ part, nodes: visit(part) }));
+    const isWhole = covered.every(({ part, nodes: [only] }) => only?.lo === part.lo && only.hi === part.hi);
+    return isWhole ? [node] : covered.flatMap(({ nodes }) => nodes);
   };
-  return lo >= hi ? [] : visit({ lo: 0, hi: leaves });
+  return leaves === 0 ? [] : visit({ lo: 0, hi: leaves });
+}
+
+/** Every node of the tree that holds the leaf, from the root down. */
+export function pathTo(leaves: number, leaf: number): Node[] {
+  const path: Node[] = [];
+  for (let node: Node = { lo: 0, hi: leaves }; ;) {
+    path.push(node);
+    if (isLeaf(node)) return path;
+    const [left, right] = parts(node);
+    node = leaf < left.hi ? left : right;
+  }
 }
 
 export interface NodeSums {
   add(into: Float32Array, from: Float32Array): void;
-  /** Applied to every node, whether it travels or not. */
+  /** Applied to every node from leaf to root, whether it travels or not. */
   round(values: Float32Array): void;
+  /** Memory for a part of the sum; handed back once it is used up. */
+  take(): Float32Array;
+  give(values: Float32Array): void;
+}
+
+export type Given = (node: Node) => Float32Array | undefined;
+
+/** Can the node's value be had from those given? */
+export function isKnown(node: Node, given: Given): boolean {
+  if (given(node) !== undefined) return true;
+  return !isLeaf(node) && parts(node).every((part) => isKnown(part, given));
 }
 
 /**
- * The value of a node from those given, adding only what is not given. The order of additions depends on
- * the tree alone. Returns a given array itself where the node is given.
+ * Fills `into` with a node's value from those given, adding only what is not given. The order of additions
+ * depends on the tree alone. The node must be known.
  */
-export function sumNode(
-  node: Node,
-  given: (node: Node) => Float32Array | undefined,
-  sums: NodeSums,
-): Float32Array | undefined {
+export function sumInto(into: Float32Array, node: Node, given: Given, sums: NodeSums): void {
   const known = given(node);
-  if (known !== undefined) return known;
-  if (node.hi - node.lo === 1) return undefined;
-  const cut = middle(node);
-  const left = sumNode({ lo: node.lo, hi: cut }, given, sums);
-  const right = left && sumNode({ lo: cut, hi: node.hi }, given, sums);
-  if (left === undefined || right === undefined) return undefined;
-  const sum = left.slice();
-  sums.add(sum, right);
-  sums.round(sum);
-  return sum;
+  if (known !== undefined) {
+    into.set(known);
+    return;
+  }
+  const [left, right] = parts(node);
+  sumInto(into, left, given, sums);
+  const ready = given(right);
+  if (ready !== undefined) sums.add(into, ready);
+  else {
+    const values = sums.take();
+    sumInto(values, right, given, sums);
+    sums.add(into, values);
+    sums.give(values);
+  }
+  sums.round(into);
 }

@@ -1,10 +1,36 @@
+import { rangesFor } from './ranges.js';
+
 /** A member of the agreed membership. */
 export interface Member {
   worker: string;
-  /** The first step that it computes: it comes with the state of the step before. */
+  /** Leaves lo..hi-1 that it computes; none while it still follows the others to catch up. */
+  lo: number;
+  hi: number;
+  /** Leaves that it computes in the time in which a member of weight 1 computes one. */
+  weight: number;
+  /** The first step that it does: it comes with the state of the step before. */
   fromStep: number;
   /** Where that state is: the checkpoint in the store, or the copy that a member left on the server. */
   source: 'checkpoint' | 'peer';
+}
+
+/** A step that is done again: who may not compute which leaf of it any more, and which leaves are left out. */
+export interface Retry {
+  step: number;
+  attempt: number;
+  barred: readonly Barred[];
+  /** Shards whose samples are bad: whoever computes them gives a vector that counts for nothing. */
+  skip: readonly number[];
+}
+
+export interface Barred {
+  shard: number;
+  worker: string;
+  why: 'not finite' | 'loss spike';
+  /** The attempt that was given up for it. */
+  attempt: number;
+  /** The shard's loss, where that was the reason. */
+  loss: number | null;
 }
 
 /** Who takes part, agreed by compare-and-set on (life, number, id). */
@@ -14,34 +40,92 @@ export interface View {
   number: number;
   id: string;
   members: readonly Member[];
-  /** Raised when a step is discarded and done again. */
-  attempt: number;
+  retry: Retry | null;
 }
 
-/** Leaves of each member: neighbours, as equal as can be, in the order of the members. */
-export function rangeOf(view: View, worker: string, leaves: number): { lo: number; hi: number } | undefined {
-  const position = view.members.findIndex((member) => member.worker === worker);
-  if (position < 0) return undefined;
-  const count = view.members.length;
-  return {
-    lo: Math.floor((leaves * position) / count),
-    hi: Math.floor((leaves * (position + 1)) / count),
-  };
+export const memberOf = (view: View, worker: string): Member | undefined =>
+  view.members.find((member) => member.worker === worker);
+
+export const isActive = ({ lo, hi }: Member): boolean => hi > lo;
+
+export const activeMembers = (view: View): readonly Member[] => view.members.filter(isActive);
+
+export const attemptOf = ({ retry }: View, step: number): number =>
+  retry?.step === step ? retry.attempt : 0;
+
+/** The leaves that a member computes in a step, in order: its range, but for those it is barred from. */
+export function shardsOf(view: View, worker: string, step: number, leaves: number): number[] {
+  const shards: number[] = [];
+  for (let shard = 0; shard < leaves; shard++) {
+    if (computerOf(view, shard, step) === worker) shards.push(shard);
+  }
+  return shards;
 }
 
-export const ownerOf = (view: View, bucket: number): string | undefined =>
-  view.members[bucket % view.members.length]?.worker;
+/** Who computes a leaf: its member, or, where that one is barred, the next that is not; all barred: its member. */
+export function computerOf(view: View, shard: number, step: number): string | undefined {
+  const active = activeMembers(view);
+  const home = active.findIndex((member) => shard >= member.lo && shard < member.hi);
+  if (home < 0) return undefined;
+  for (let i = 0; i < active.length; i++) {
+    const { worker } = active[(home + i) % active.length] as Member;
+    if (!isBarred(view, shard, step, worker)) return worker;
+  }
+  return active[home]?.worker;
+}
 
+export const isBarred = ({ retry }: View, shard: number, step: number, worker: string): boolean =>
+  retry?.step === step && retry.barred.some((item) => item.shard === shard && item.worker === worker);
+
+/** Who finishes a bucket's sum. */
+export function ownerOf(view: View, bucket: number): string | undefined {
+  const active = activeMembers(view);
+  return active[bucket % active.length]?.worker;
+}
+
+/** Place among the members; the first one writes logs and checkpoints. -1 for no member. */
 export const rankOf = (view: View, worker: string): number =>
   view.members.findIndex((member) => member.worker === worker);
 
-/** The next view of the same life without some members. */
-export function without(view: View, gone: readonly string[], id: string): View {
-  const members = view.members.filter((member) => !gone.includes(member.worker));
-  return { ...view, number: view.number + 1, id, members };
+const successor = (view: View, id: string, members: readonly Member[]): View => ({
+  ...view,
+  number: view.number + 1,
+  id,
+  members,
+});
+
+/** The same members with ranges by weight; those in `active` compute, the others follow. */
+function dealt(
+  members: readonly Member[],
+  leaves: number,
+  active: (member: Member) => boolean,
+): readonly Member[] {
+  const workers = members.filter(active).slice(0, leaves);
+  const ranges = rangesFor(
+    workers.map((member) => member.weight),
+    leaves,
+  );
+  let next = 0;
+  return members.map((member) =>
+    workers.includes(member) ? { ...member, ...ranges[next++] } : { ...member, lo: 0, hi: 0 },
+  );
 }
 
-/** The next view of the same life with newcomers that start at a step, up to `most` members. */
+/**
+ * The next view of the same life without some members; the others take over their leaves. Where only
+ * followers are left, they compute from now on.
+ */
+export function without(view: View, gone: readonly string[], id: string, leaves: number): View {
+  const members = view.members.filter((member) => !gone.includes(member.worker));
+  const someActive = members.some(isActive);
+  return successor(
+    view,
+    id,
+    dealt(members, leaves, (member) => isActive(member) || !someActive),
+  );
+}
+
+/** The next view of the same life with newcomers who follow from a step on. */
 export function withNewcomers(
   view: View,
   newcomers: readonly string[],
@@ -49,13 +133,51 @@ export function withNewcomers(
   most: number,
   id: string,
 ): View {
-  const known = new Set(view.members.map((member) => member.worker));
   const fresh = newcomers
-    .filter((worker) => !known.has(worker))
+    .filter((worker) => memberOf(view, worker) === undefined)
     .slice(0, Math.max(0, most - view.members.length))
-    .map((worker): Member => ({ worker, fromStep, source: 'peer' }));
-  return { ...view, number: view.number + 1, id, members: [...view.members, ...fresh] };
+    .map((worker): Member => ({ worker, lo: 0, hi: 0, weight: 1, fromStep, source: 'peer' }));
+  return successor(view, id, [...view.members, ...fresh]);
 }
+
+/** The next view, in which these members compute too, with new weights where they are given. */
+export function rebalanced(
+  view: View,
+  starting: readonly string[],
+  weights: ReadonlyMap<string, number>,
+  id: string,
+  leaves: number,
+): View {
+  const members = view.members.map((member) => ({
+    ...member,
+    weight: weights.get(member.worker) ?? member.weight,
+  }));
+  return successor(
+    view,
+    id,
+    dealt(members, leaves, (member) => isActive(member) || starting.includes(member.worker)),
+  );
+}
+
+export const isSkipped = ({ retry }: View, shard: number, step: number): boolean =>
+  retry?.step === step && retry.skip.includes(shard);
+
+/** The next view, in which a step is done again with somebody barred from a shard. */
+export function withBarred(view: View, step: number, barred: Omit<Barred, 'attempt'>, id: string): View {
+  const { attempt, barred: before, skip } = retryOf(view, step);
+  const retry = { step, attempt: attempt + 1, barred: [...before, { ...barred, attempt }], skip };
+  return { ...view, number: view.number + 1, id, retry };
+}
+
+/** The next view, in which a step is done again without a shard's samples. */
+export function withSkipped(view: View, step: number, shard: number, id: string): View {
+  const { attempt, barred, skip } = retryOf(view, step);
+  const retry = { step, attempt: attempt + 1, barred, skip: [...skip, shard] };
+  return { ...view, number: view.number + 1, id, retry };
+}
+
+const retryOf = ({ retry }: View, step: number): Retry =>
+  retry?.step === step ? retry : { step, attempt: 0, barred: [], skip: [] };
 
 /** The first view of a life that starts after a checkpoint's step. */
 export function firstView(
@@ -64,16 +186,32 @@ export function firstView(
   workers: readonly string[],
   step: number,
   id: string,
+  leaves: number,
 ): View {
+  const members = workers.map((worker): Member => ({
+    worker,
+    lo: 0,
+    hi: 0,
+    weight: 1,
+    fromStep: step + 1,
+    source: 'checkpoint',
+  }));
   return {
     life,
     number: (before?.number ?? 0) + 1,
     id,
-    attempt: 0,
-    members: workers.map((worker) => ({ worker, fromStep: step + 1, source: 'checkpoint' })),
+    members: dealt(members, leaves, () => true),
+    retry: null,
   };
 }
 
-export function parseView(text: string | null): View | undefined {
-  return text === null || text === '' ? undefined : (JSON.parse(text) as View);
+export const parseView = (text: string | null): View | undefined =>
+  text === null || text === '' ? undefined : (JSON.parse(text) as View);
+
+/** Shards that came out not finite twice, on two members or twice on the only one, and are not left out yet. */
+export function badShards({ retry }: View, step: number): number[] {
+  if (retry?.step !== step) return [];
+  const found = retry.barred.filter((item) => item.why === 'not finite').map((item) => item.shard);
+  const twice = found.filter((shard, i) => found.indexOf(shard) !== i);
+  return [...new Set(twice)].filter((shard) => !retry.skip.includes(shard));
 }

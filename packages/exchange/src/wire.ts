@@ -1,5 +1,6 @@
 import { loadKernels, referenceKernels } from '@lvnet/kernels';
 import type { Bucket } from './buckets.js';
+import type { Sink } from './resp.js';
 
 export type WireFormat = 'float32' | 'bf16';
 
@@ -28,43 +29,58 @@ export function roundPart(wire: Wire, bucket: Bucket, values: Float32Array): voi
 }
 
 function roundedCount({ format, roundedLength }: Wire, bucket: Bucket): number {
-  return format === 'float32' ? 0 : Math.max(0, Math.min(bucket.end, roundedLength) - bucket.start);
+  if (format === 'float32') return 0;
+  return Math.max(0, Math.min(bucket.end, roundedLength) - bucket.start);
 }
 
+const bytesOf = (values: Float32Array | Uint16Array): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+
+export const messageBytes = (pieces: readonly Uint8Array[]): number =>
+  pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+
+/** A message in pieces; what travels as float32 is not copied and must stay as it is until the message is sent. */
 export function encodePart(
   wire: Wire,
   bucket: Bucket,
   values: Float32Array,
   weightsSha256: string,
-): Uint8Array {
+): readonly Uint8Array[] {
   const count = roundedCount(wire, bucket);
-  const rest = values.subarray(count);
-  const message = new Uint8Array(hashBytes + count * 2 + rest.byteLength);
-  message.set(Buffer.from(weightsSha256, 'hex'));
-  if (count > 0) {
-    const half = new Uint16Array(count);
-    kernels.roundToBf16(half, values.subarray(0, count));
-    message.set(new Uint8Array(half.buffer), hashBytes);
-  }
-  message.set(new Uint8Array(rest.buffer, rest.byteOffset, rest.byteLength), hashBytes + count * 2);
-  return message;
+  const half = new Uint16Array(count);
+  if (count > 0) kernels.roundToBf16(half, values.subarray(0, count));
+  return [Buffer.from(weightsSha256, 'hex'), bytesOf(half), bytesOf(values.subarray(count))];
 }
 
-/** undefined where the length is not the bucket's. */
-export function decodePart(
-  wire: Wire,
-  bucket: Bucket,
-  message: Buffer,
-): { weightsSha256: string; values: Float32Array } | undefined {
-  const length = bucket.end - bucket.start;
+/** Room for one incoming message: a sink for the client, and what it holds once it has come. */
+export interface Incoming {
+  sink: Sink;
+  /** Whether a message of the right length has come. */
+  arrived(): boolean;
+  readonly bytes: number;
+  /** The sender's weights. */
+  weightsSha256(): string;
+  /** Turns what has come as bfloat16 into floats. */
+  settle(): void;
+}
+
+/** @param values where the message's values are to go */
+export function incoming(wire: Wire, bucket: Bucket, values: Float32Array): Incoming {
   const count = roundedCount(wire, bucket);
-  if (message.length !== hashBytes + count * 2 + (length - count) * 4) return undefined;
-  const values = new Float32Array(length);
-  if (count > 0) {
-    const half = new Uint16Array(count);
-    new Uint8Array(half.buffer).set(message.subarray(hashBytes, hashBytes + count * 2));
-    kernels.fromBf16(values.subarray(0, count), half);
-  }
-  new Uint8Array(values.buffer).set(message.subarray(hashBytes + count * 2), count * 4);
-  return { weightsSha256: message.toString('hex', 0, hashBytes), values };
+  const hash = Buffer.alloc(hashBytes);
+  const half = new Uint16Array(count);
+  const pieces = [hash, bytesOf(half), bytesOf(values.subarray(count))];
+  let fits = false;
+  return {
+    sink(length) {
+      fits = length === messageBytes(pieces);
+      return fits ? pieces : undefined;
+    },
+    bytes: messageBytes(pieces),
+    arrived: () => fits,
+    weightsSha256: () => hash.toString('hex'),
+    settle() {
+      if (count > 0) kernels.fromBf16(values.subarray(0, count), half);
+    },
+  };
 }

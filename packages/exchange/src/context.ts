@@ -1,0 +1,232 @@
+import { Failure, type Clock } from '@lvnet/core';
+import type { ChangeReason } from './decide.js';
+import { createLeafTimes, type LeafTimes } from './leaf-times.js';
+import type { Link, LinkEvents, OpenLink } from './link.js';
+import { createMembership, type Membership } from './membership.js';
+import type { FailureText, FromThread, SessionOptions, ToThread } from './messages.js';
+import { parseTensorKey, type TensorKey } from './tensor-keys.js';
+import type { View } from './view.js';
+
+export interface SessionParts {
+  options: SessionOptions;
+  openLink: OpenLink;
+  clock: Clock;
+  /** Random, for views. */
+  newId: () => string;
+  send: (message: FromThread) => void;
+}
+
+/** What a member's session knows and can do, shared by its joining, its steps and its leaving. */
+export interface Context extends SessionParts {
+  link: Link;
+  membership: Membership;
+  leafTimes: LeafTimes;
+  /** The view as last read or written; `seated`: this worker acts as a member of it. */
+  view: View | undefined;
+  viewIsOld: boolean;
+  seated: boolean;
+  cancelled: boolean;
+  closed: boolean;
+  hasLived: boolean;
+  /** Nobody is accused before this: this process slept, or the server is new. */
+  trustUntilMs: number;
+  progress: { step: number; done: number; startedMs: number | undefined; ready: boolean };
+  /** The last step that this member committed in this life. */
+  committed: number;
+  /** Announcements by step, for whoever does that step. */
+  onAnnounced: (key: TensorKey, sender: string) => void;
+  onWanted: (step: number, bucket: number) => void;
+  onTaken: (step: number, shard: number) => void;
+  onReconnected: () => void;
+  renew(): Promise<void>;
+  wake(): void;
+  /** Waits until something happens, `durationMs` at most. */
+  pause(durationMs: number): Promise<void>;
+  /** Waits for the connection after what is no Failure; tells of a server that refuses to write. */
+  recover(error: unknown): Promise<void>;
+  /** Repeats work until it goes through: a lost connection is waited out, only a Failure ends it. */
+  insist<T>(work: () => Promise<T>): Promise<T>;
+  /** Replaces the view and tells everybody; false where somebody else was faster. */
+  change(
+    before: View | undefined,
+    next: View,
+    reason: ChangeReason,
+    workers: readonly string[],
+    why: string,
+  ): Promise<boolean>;
+  /** Makes a view that is on the server this member's own, and tells everybody. */
+  adopt(next: View, reason: ChangeReason, workers: readonly string[], why: string): Promise<true>;
+  /** Sends a question to the main thread. @throws Failure what it answers with `refused` */
+  ask(message: FromThread): Promise<ToThread>;
+  answer(message: ToThread): void;
+}
+
+const tickMs = 25;
+/** After a pause that took so much too long this process was asleep, and others have gone on without it. */
+const sleptMs = 400;
+const amnestyMs = 1_000;
+/** A server that came back has no leases yet: everybody gets the time to renew. */
+const newServerMs = 2_500;
+const keepSeconds = 120;
+const refusalEveryMs = 10_000;
+
+export function createContext(parts: SessionParts): Context {
+  const { options, clock, send } = parts;
+  let wakeUp: () => void = () => undefined;
+  let woken = false; // something happened while nobody was waiting
+  let onAnswer: ((message: ToThread) => void) | undefined;
+  let refusalMs = Number.NEGATIVE_INFINITY;
+
+  const events: LinkEvents = {
+    onMessage(payload) {
+      hear(context, payload);
+      context.wake();
+    },
+    onLost(message) {
+      send({ kind: 'fact', fact: { kind: 'disconnected', message } });
+    },
+    async onReconnected() {
+      send({ kind: 'fact', fact: { kind: 'reconnected' } });
+      context.trustUntilMs = Math.max(context.trustUntilMs, clock.monotonicMs() + newServerMs);
+      const { view, seated, membership } = context;
+      if (view !== undefined && seated) {
+        await membership.restore(view);
+        if (context.committed > 0) await membership.raiseHead(view.life, context.committed);
+      }
+      await context.renew();
+      context.viewIsOld = true;
+      context.onReconnected();
+      context.wake();
+    },
+  };
+  const link = parts.openLink(events);
+  const { run, worker, leaseMs } = options;
+  const context: Context = {
+    ...parts,
+    link,
+    membership: createMembership({ link, run, worker, leaseMs, keepSeconds }),
+    leafTimes: createLeafTimes(),
+    view: undefined,
+    viewIsOld: true,
+    seated: false,
+    cancelled: false,
+    closed: false,
+    hasLived: options.hasLived,
+    trustUntilMs: 0,
+    progress: { step: 0, done: 0, startedMs: undefined, ready: false },
+    committed: 0,
+    onAnnounced: () => undefined,
+    onWanted: () => undefined,
+    onTaken: () => undefined,
+    onReconnected: () => undefined,
+    async renew() {
+      const { startedMs, step, done, ready } = context.progress;
+      const secondsPerLeaf = context.leafTimes.medianSeconds();
+      const limitMs = context.leafTimes.limitSeconds() * 1_000;
+      const hangs = startedMs !== undefined && clock.monotonicMs() - startedMs > limitMs;
+      const progress = { step, done, secondsPerLeaf, hangs, ready };
+      await context.membership.renew(
+        context.seated ? 'member' : 'standby',
+        progress,
+        context.view?.life ?? 0,
+      );
+    },
+    wake() {
+      woken = true;
+      wakeUp();
+    },
+    async pause(durationMs) {
+      if (woken) {
+        woken = false;
+        return;
+      }
+      const startMs = clock.monotonicMs();
+      const done = new AbortController();
+      await Promise.race([
+        clock.sleep(durationMs, done.signal).catch(() => undefined),
+        new Promise<void>((resolve) => (wakeUp = resolve)),
+      ]);
+      done.abort();
+      woken = false;
+      noticeSleep(context, clock.monotonicMs() - startMs - durationMs);
+    },
+    async recover(error) {
+      if (error instanceof Failure) throw error;
+      const nowMs = clock.monotonicMs();
+      const isRefusal = error instanceof Error && /^(OOM|READONLY|MISCONF|NOPERM)/.test(error.message);
+      if (isRefusal && nowMs - refusalMs > refusalEveryMs) {
+        refusalMs = nowMs;
+        send({ kind: 'fact', fact: { kind: 'refused', message: error.message } });
+      }
+      await clock.sleep(tickMs);
+      await link.ready();
+      if (context.closed) throw cancelled('The exchange was closed.');
+    },
+    async insist(work) {
+      await link.ready();
+      for (;;) {
+        if (context.closed) throw cancelled('The exchange was closed.');
+        try {
+          return await work();
+        } catch (error) {
+          await context.recover(error);
+        }
+      }
+    },
+    async change(before, next, reason, workers, why) {
+      if (await context.membership.replace(before, next)) return context.adopt(next, reason, workers, why);
+      context.viewIsOld = true;
+      return false;
+    },
+    async adopt(next, reason, workers, why) {
+      context.view = next;
+      context.viewIsOld = false;
+      // Whoever changes a view tells of it, once.
+      send({ kind: 'fact', fact: { kind: 'view', view: next, reason, workers, why } });
+      await context.membership.announce('view');
+      return true;
+    },
+    ask: (message) =>
+      new Promise((resolve, reject) => {
+        onAnswer = (reply) => {
+          onAnswer = undefined;
+          if (reply.kind !== 'refused') resolve(reply);
+          else reject(failureOf(reply.failure));
+        };
+        send(message);
+      }),
+    answer: (message) => onAnswer?.(message),
+  };
+  return context;
+}
+
+/** Timers that are due run before messages that came during a sleep: what this process believes is old. */
+function noticeSleep(context: Context, lateMs: number): void {
+  if (lateMs < sleptMs) return;
+  context.trustUntilMs = Math.max(context.trustUntilMs, context.clock.monotonicMs() + amnestyMs);
+  context.viewIsOld = true;
+  context.send({ kind: 'fact', fact: { kind: 'slept', seconds: lateMs / 1_000 } });
+}
+
+/** Messages: 'view', 'want STEP BUCKET', 'taken STEP SHARD', or 'KEY SENDER'. */
+function hear(context: Context, payload: string): void {
+  const [first = '', second = '', third = ''] = payload.split(' ');
+  if (first === 'view') context.viewIsOld = true;
+  else if (first === 'want') context.onWanted(Number(second), Number(third));
+  else if (first === 'taken') context.onTaken(Number(second), Number(third));
+  else {
+    const key = parseTensorKey(context.options.run, first);
+    if (key !== undefined) context.onAnnounced(key, second);
+  }
+}
+
+export const wantMessage = (step: number, bucket: number): string => `want ${String(step)} ${String(bucket)}`;
+export const takenMessage = (step: number, shard: number): string => `taken ${String(step)} ${String(shard)}`;
+
+/** Keys of tensors expire by themselves after this, whatever happens to their writers. */
+export const tensorSeconds = 600;
+
+export const cancelled = (message: string): Failure => new Failure('CANCELLED', {}, { message });
+
+export const failureOf = ({ code, details, message, hint }: FailureText): Failure =>
+  new Failure(code, details, { message, hint });

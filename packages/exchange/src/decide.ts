@@ -1,0 +1,132 @@
+import type { Evidence } from './evidence.js';
+import { activeMembers, isActive, rankOf, rebalanced, without, withNewcomers, type View } from './view.js';
+
+/** What one member knows when it thinks about the membership. */
+export interface Situation {
+  view: View;
+  /** This member and the step that it does or is about to do. */
+  me: string;
+  step: number;
+  leaves: number;
+  /** Members that the run may have. */
+  most: number;
+  /** By worker; those without evidence are not judged. */
+  evidence: ReadonlyMap<string, Evidence>;
+  /** Connections that were gone at the look before this one: one look may fall into a reconnection. */
+  suspects: ReadonlyMap<string, string>;
+  /** Live workers that stand by, in order of name. */
+  standbys: readonly string[];
+  /** Before this nobody is accused: this member slept, or the server is new. */
+  trustUntilMs: number;
+  /** Between two steps the first member lets others in and deals anew; while waiting it only buries the dead. */
+  betweenSteps: boolean;
+  /** When the ranges may next be dealt anew for speed alone. */
+  dealAgainMs: number;
+}
+
+export type ChangeReason = 'founded' | 'join' | 'leave' | 'lost' | 'hung' | 'balance' | 'retry';
+
+export interface Decision {
+  view: View;
+  reason: ChangeReason;
+  workers: readonly string[];
+  /** For people. */
+  why: string;
+}
+
+/** A deal is changed for speed only where a step gets shorter by this share. */
+const worthwhile = 0.9;
+
+/**
+ * The next view, or undefined where this one is fine. Pure: whoever knows the same decides the same. The dead
+ * go first, newcomers come last.
+ *
+ * @param id random, for the new view
+ */
+export function decide(now: number, s: Situation, id: string): Decision | undefined {
+  return (
+    (now < s.trustUntilMs ? undefined : bury(s, id)) ?? (s.betweenSteps ? welcome(now, s, id) : undefined)
+  );
+}
+
+function bury({ view, me, evidence, suspects, leaves }: Situation, id: string): Decision | undefined {
+  const others = view.members.filter((member) => member.worker !== me);
+  const dead = others.flatMap(({ worker }) => {
+    const why = causeOfDeath(evidence.get(worker), suspects.get(worker));
+    return why === undefined ? [] : [{ worker, why }];
+  });
+  if (dead.length > 0) {
+    const workers = dead.map(({ worker }) => worker);
+    const why = dead.map((item) => `${item.worker}: ${item.why}`).join('; ');
+    return { view: without(view, workers, id, leaves), reason: 'lost', workers, why };
+  }
+  const hung = others.filter(({ worker }) => evidence.get(worker)?.progress.hangs === true);
+  if (hung.length === 0) return undefined;
+  const workers = hung.map(({ worker }) => worker);
+  const why = `${workers.join(', ')} computes at one shard for longer than ever before`;
+  return { view: without(view, workers, id, leaves), reason: 'hung', workers, why };
+}
+
+function causeOfDeath(evidence: Evidence | undefined, suspected: string | undefined): string | undefined {
+  if (evidence === undefined) return undefined;
+  if (evidence.connection === undefined) return 'its lease ran out';
+  const goneTwice = evidence.disconnected && suspected === evidence.connection;
+  return goneTwice ? 'its connection ended' : undefined;
+}
+
+/** Only the first member does this, so that two do not deal against each other. */
+function welcome(now: number, s: Situation, id: string): Decision | undefined {
+  if (rankOf(s.view, s.me) !== 0) return undefined;
+  return deal(now, s, id) ?? invite(s, id);
+}
+
+/** Gives leaves to followers who have caught up, and to the fast more than to the slow. */
+function deal(now: number, s: Situation, id: string): Decision | undefined {
+  const { view, evidence, step, leaves } = s;
+  const room = leaves - activeMembers(view).length;
+  const starting = view.members
+    .filter((member) => !isActive(member))
+    .filter(({ worker }) => {
+      const progress = evidence.get(worker)?.progress;
+      return progress?.ready === true && progress.step >= step - 1;
+    })
+    .map((member) => member.worker)
+    .slice(0, room);
+  const weights = measuredWeights(s);
+  const next = rebalanced(view, starting, weights, id, leaves);
+  if (starting.length > 0) {
+    return { view: next, reason: 'balance', workers: starting, why: `${starting.join(', ')} takes part` };
+  }
+  const [seconds, nextSeconds] = [stepSeconds(view, evidence), stepSeconds(next, evidence)];
+  if (now < s.dealAgainMs || !Number.isFinite(seconds) || nextSeconds > worthwhile * seconds)
+    return undefined;
+  const workers = activeMembers(view).map((member) => member.worker);
+  return { view: next, reason: 'balance', workers, why: 'shards dealt anew by measured speed' };
+}
+
+function invite({ view, standbys, step, most }: Situation, id: string): Decision | undefined {
+  const next = withNewcomers(view, standbys, step, most, id);
+  const workers = next.members.slice(view.members.length).map((member) => member.worker);
+  if (workers.length === 0) return undefined;
+  return { view: next, reason: 'join', workers, why: `${workers.join(', ')} joined` };
+}
+
+/** Speed relative to the fastest; where somebody has not computed yet, all keep their weights. */
+function measuredWeights({ view, evidence }: Situation): ReadonlyMap<string, number> {
+  const seconds = activeMembers(view).map(
+    ({ worker }) => [worker, evidence.get(worker)?.progress.secondsPerLeaf ?? 0] as const,
+  );
+  if (seconds.some(([, value]) => value <= 0)) return new Map();
+  const fastest = Math.min(...seconds.map(([, value]) => value));
+  return new Map(seconds.map(([worker, value]) => [worker, fastest / value]));
+}
+
+/** When the last member is through with its leaves; infinite where a speed is not known. */
+function stepSeconds(view: View, evidence: ReadonlyMap<string, Evidence>): number {
+  return Math.max(
+    ...activeMembers(view).map(({ worker, lo, hi }) => {
+      const seconds = evidence.get(worker)?.progress.secondsPerLeaf ?? 0;
+      return seconds > 0 ? seconds * (hi - lo) : Number.POSITIVE_INFINITY;
+    }),
+  );
+}

@@ -1,0 +1,34 @@
+/** What a member says of itself with every lease. */
+export interface Progress {
+  /** The step that it does, and how many of its leaves of it are done. */
+  step: number;
+  done: number;
+  /** Median seconds of its last leaves; 0 before the first. */
+  secondsPerLeaf: number;
+  /** Its computing thread has been at one leaf for longer than its own past allows. */
+  hangs: boolean;
+  /** It has the state of the step before and can take part. */
+  ready: boolean;
+}
+
+/** What the server shows of a worker. */
+export interface Evidence {
+  /** The number of its connection; undefined: no lease, which has run out. */
+  connection: string | undefined;
+  /** The server knows no such connection any more. */
+  disconnected: boolean;
+  progress: Progress;
+}
+
+const noProgress: Progress = { step: 0, done: 0, secondsPerLeaf: 0, hangs: false, ready: false };
+
+/** A lease's value: the connection's number first, for CLIENT LIST. */
+export const leaseText = (connection: string, p: Progress): string =>
+  [connection, p.step, p.done, p.secondsPerLeaf.toPrecision(6), p.hangs ? 1 : 0, p.ready ? 1 : 0].join(' ');
+
+export function readLease(text: string | null): Omit<Evidence, 'disconnected'> {
+  if (text === null) return { connection: undefined, progress: noProgress };
+  const [connection = '', ...numbers] = text.split(' ');
+  const [step = 0, done = 0, secondsPerLeaf = 0, hangs = 0, ready = 0] = numbers.map(Number);
+  return { connection, progress: { step, done, secondsPerLeaf, hangs: hangs === 1, ready: ready === 1 } };
+}

@@ -1,0 +1,40 @@
+/**
+ * How long a member's leaves take, and from when on one takes suspiciously long: median + k median absolute
+ * deviations of its own last leaves, and never below a floor. Before there are enough of them it trusts.
+ */
+export interface LeafTimes {
+  add(seconds: number): void;
+  medianSeconds(): number;
+  /** Longer than this, and the computing thread hangs. */
+  limitSeconds(): number;
+}
+
+const kept = 32;
+const enough = 3;
+const deviations = 10;
+const floorSeconds = 2;
+/** The first leaves may compile, page in, or read their scans over a slow network. */
+const firstLimitSeconds = 600;
+
+export function createLeafTimes(): LeafTimes {
+  let last: number[] = [];
+  const medianSeconds = () => median(last);
+  return {
+    add(seconds) {
+      last = [...last, seconds].slice(-kept);
+    },
+    medianSeconds,
+    limitSeconds() {
+      if (last.length < enough) return firstLimitSeconds;
+      const middle = medianSeconds();
+      const deviation = median(last.map((seconds) => Math.abs(seconds - middle)));
+      return Math.max(floorSeconds, 2 * middle, middle + deviations * deviation);
+    },
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1] ?? 0, sorted[sorted.length >> 1] ?? 0];
+  return (low + high) / 2;
+}
