@@ -10,6 +10,8 @@ const recordSchema = z.object({
   lr: z.number(),
   digest: z.string(),
   samples: z.array(z.string()),
+  /** Samples of the batch that were left out because no member could use them. */
+  skipped: z.array(z.string()).optional(),
   seconds: z.record(z.string(), z.number()),
 });
 

@@ -27,6 +27,7 @@ export const failureCodes = {
   DEVICE_UNAVAILABLE: 'mistake',
   OUT_OF_MEMORY: 'fault',
   NON_FINITE: 'fault',
+  LOSS_SPIKE: 'fault',
   // files and objects
   SAFETENSORS_INVALID: 'fault',
   STORE_NOT_FOUND: 'fault',
@@ -49,6 +50,7 @@ export const failureCodes = {
   DIGEST_MISMATCH: 'fault',
   WORKER_UNSUITABLE: 'mistake',
   MEMBER_EVICTED: 'fault',
+  MEMBER_BLAMED: 'fault',
   CHILD_DIED: 'fault',
   COORDINATOR_ABSENT: 'fault',
   // set-up

@@ -149,7 +149,7 @@ describe('decide', () => {
     assert.equal(between({ step: 4, ready: true }), undefined);
     const decision = between({ step: 5, ready: true, secondsPerLeaf: 0 });
     assert.deepEqual([decision?.reason, decision?.workers], ['balance', ['x']]);
-    assert.deepEqual(decision === undefined ? [] : shardsOf(decision.view, 'x', 6, 6), [5]);
+    assert.deepEqual(decision === undefined ? [] : shardsOf(decision.view, 'x', 7, 6), [5]);
   });
 
   it('gives the slow fewer leaves', () => {

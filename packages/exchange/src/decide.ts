@@ -1,5 +1,14 @@
 import type { Evidence } from './evidence.js';
-import { activeMembers, isActive, rankOf, rebalanced, without, withNewcomers, type View } from './view.js';
+import {
+  activeMembers,
+  isActive,
+  rangeOf,
+  rankOf,
+  rebalanced,
+  without,
+  withNewcomers,
+  type View,
+} from './view.js';
 
 /** What one member knows when it thinks about the membership. */
 export interface Situation {
@@ -83,9 +92,10 @@ function welcome(now: number, s: Situation, id: string): Decision | undefined {
 /** Gives leaves to followers who have caught up, and to the fast more than to the slow. */
 function deal(now: number, s: Situation, id: string): Decision | undefined {
   const { view, evidence, step, leaves } = s;
-  const room = leaves - activeMembers(view).length;
+  if (view.nextFrom !== null && view.nextFrom > step) return undefined; // the last deal does not hold yet
+  const room = leaves - activeMembers(view, step).length;
   const starting = view.members
-    .filter((member) => !isActive(member))
+    .filter((member) => !isActive(view, member, step))
     .filter(({ worker }) => {
       const progress = evidence.get(worker)?.progress;
       return progress?.ready === true && progress.step >= step - 1;
@@ -93,14 +103,14 @@ function deal(now: number, s: Situation, id: string): Decision | undefined {
     .map((member) => member.worker)
     .slice(0, room);
   const weights = measuredWeights(s);
-  const next = rebalanced(view, starting, weights, id, leaves);
+  const next = rebalanced(view, starting, weights, step, id, leaves);
   if (starting.length > 0) {
     return { view: next, reason: 'balance', workers: starting, why: `${starting.join(', ')} takes part` };
   }
-  const [seconds, nextSeconds] = [stepSeconds(view, evidence), stepSeconds(next, evidence)];
+  const [seconds, nextSeconds] = [stepSeconds(view, step, evidence), stepSeconds(next, step + 1, evidence)];
   if (now < s.dealAgainMs || !Number.isFinite(seconds) || nextSeconds > worthwhile * seconds)
     return undefined;
-  const workers = activeMembers(view).map((member) => member.worker);
+  const workers = activeMembers(view, step).map((member) => member.worker);
   return { view: next, reason: 'balance', workers, why: 'shards dealt anew by measured speed' };
 }
 
@@ -112,8 +122,8 @@ function invite({ view, standbys, step, most }: Situation, id: string): Decision
 }
 
 /** Speed relative to the fastest; where somebody has not computed yet, all keep their weights. */
-function measuredWeights({ view, evidence }: Situation): ReadonlyMap<string, number> {
-  const seconds = activeMembers(view).map(
+function measuredWeights({ view, step, evidence }: Situation): ReadonlyMap<string, number> {
+  const seconds = activeMembers(view, step).map(
     ({ worker }) => [worker, evidence.get(worker)?.progress.secondsPerLeaf ?? 0] as const,
   );
   if (seconds.some(([, value]) => value <= 0)) return new Map();
@@ -122,10 +132,11 @@ function measuredWeights({ view, evidence }: Situation): ReadonlyMap<string, num
 }
 
 /** When the last member is through with its leaves; infinite where a speed is not known. */
-function stepSeconds(view: View, evidence: ReadonlyMap<string, Evidence>): number {
+function stepSeconds(view: View, step: number, evidence: ReadonlyMap<string, Evidence>): number {
   return Math.max(
-    ...activeMembers(view).map(({ worker, lo, hi }) => {
-      const seconds = evidence.get(worker)?.progress.secondsPerLeaf ?? 0;
+    ...activeMembers(view, step).map((member) => {
+      const { lo, hi } = rangeOf(view, member, step);
+      const seconds = evidence.get(member.worker)?.progress.secondsPerLeaf ?? 0;
       return seconds > 0 ? seconds * (hi - lo) : Number.POSITIVE_INFINITY;
     }),
   );

@@ -13,6 +13,7 @@ export {
 } from './exchange.js';
 export type { ChangeReason } from './decide.js';
 export type { ExchangeFact } from './messages.js';
-export type { Member, View } from './view.js';
+export type { Barred, Member, Retry, View } from './view.js';
+export { shardsOf } from './view.js';
 export type { WireFormat } from './wire.js';
 export { sumAlone } from './sum-alone.js';

@@ -1,8 +1,14 @@
+/** Leaves lo..hi-1. */
+export interface Range {
+  lo: number;
+  hi: number;
+}
+
 /**
  * Cuts leaves 0..leaves-1 into neighbouring ranges as near to the weights as whole leaves allow, at least one
  * leaf each (largest remainders; of equal ones the first). There must be as many leaves as weights.
  */
-export function rangesFor(weights: readonly number[], leaves: number): { lo: number; hi: number }[] {
+export function rangesFor(weights: readonly number[], leaves: number): Range[] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const spare = leaves - weights.length;
   const shares = weights.map((weight) => Math.max(0, (leaves * weight) / total - 1));

@@ -22,7 +22,7 @@ const leastWaitMs = 500;
  */
 export function speculate(w: Waiting): number | undefined {
   const { view, me, step, leaves, evidence } = w;
-  const active = activeMembers(view).map((member) => member.worker);
+  const active = activeMembers(view, step).map((member) => member.worker);
   const slowest = Math.max(0, ...active.map((worker) => evidence.get(worker)?.progress.secondsPerLeaf ?? 0));
   if (w.waitedMs < Math.max(leastWaitMs, 2_000 * slowest)) return undefined;
   const missingOf = (worker: string): number[] => {

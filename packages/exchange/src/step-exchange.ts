@@ -97,77 +97,12 @@ export function createStepExchange(
   let failure: unknown;
   let closed = false;
 
-<<<<<<< HEAD
-  const at = (view: View): TensorPosition => ({ life: view.life, step, attempt: view.attempt });
-  const keyOf = (view: View, bucket: Bucket, { lo, hi }: Node) =>
-    keys.partial(run, at(view), bucket.index, lo, hi);
-  const sums = (bucket: Bucket) => ({
-    add: addInto,
-    round: (part: Float32Array) => {
-      roundPart(wire, bucket, part);
-    },
-  });
-  const leafPart = (bucket: Bucket, shard: number): Float32Array | undefined => {
-    const part = leaves.get(shard)?.subarray(bucket.start, bucket.end);
-    if (part === undefined || wire.format === 'float32') return part;
-    const rounded = part.slice();
-    roundPart(wire, bucket, rounded);
-    return rounded;
-  };
-  /** What is known of a node: fetched, summed before, or a leaf of one's own. */
-  const known = (view: View, bucket: Bucket) => (node: Node) =>
-    values.get(keyOf(view, bucket, node)) ??
-    (node.hi - node.lo === 1 ? leafPart(bucket, node.lo) : undefined);
-
-  const put = async (key: string, bucket: Bucket, part: Float32Array): Promise<void> => {
-    const message = encodePart(wire, bucket, part, weightsSha256);
-    writtenKeys.add(key);
-    bytes.out += message.byteLength;
-    await link.command('SET', key, message, 'EX', valueSeconds);
-  };
-  const get = async (key: string, bucket: Bucket): Promise<Float32Array | undefined> => {
-    const reply = await link.command('GET', key);
-    if (!Buffer.isBuffer(reply)) return undefined;
-    bytes.in += reply.byteLength;
-    const part = decodePart(wire, bucket, reply);
-    if (part?.weightsSha256 !== weightsSha256) throw differs(key, step);
-    return part.values;
-  };
-
-  /** Own subtrees to the owners of the buckets. */
-  const sendPartials = async (view: View): Promise<void> => {
-    const range = rangeOf(view, worker, shards);
-    if (range === undefined) return;
-    const sending: Promise<unknown>[] = [];
-    for (const node of cover(shards, range.lo, range.hi)) {
-      for (const bucket of buckets) {
-        const owner = ownerOf(view, bucket.index);
-        const key = keyOf(view, bucket, node);
-        const route = `${key}>${owner ?? ''}`;
-        if (owner === undefined || owner === worker || sent.has(route) || done.has(bucket.index)) continue;
-        const part = sumNode(node, known(view, bucket), sums(bucket));
-        if (part === undefined) break; // leaves of this node are still being computed
-        values.set(key, part);
-        sent.add(route);
-        sending.push(put(key, bucket, part), link.command('PUBLISH', keys.inbox(run, owner), key));
-      }
-    }
-    await Promise.all(sending);
-  };
-  /** Nodes that the owner of a bucket needs from the others. */
-  const foreignNodes = (view: View): Node[] =>
-    view.members.flatMap((member) => {
-      if (member.worker === worker) return [];
-      const range = rangeOf(view, member.worker, shards);
-      return range === undefined ? [] : cover(shards, range.lo, range.hi);
-=======
   const open = (): Channel[] =>
     parts.buckets.map((bucket) => {
       const place = sum.subarray(bucket.start, bucket.end);
       const leafOf = (shard: number) => leaves.get(shard);
       const sums = createBucketSum({ bucket, shards, wire, memory, leafOf, place });
       return { sums, heard: new Set(), sent: new Set(), wanted: false, busy: undefined, again: false };
->>>>>>> 43a8a4d (exchange: agreed retries, followers, speculation, measured speed; reads and writes without copies)
     });
   /** A retry changes all keys: only the leaves are kept, but for those that are to be computed anew. */
   const follow = (view: View) => {
@@ -280,7 +215,7 @@ export function createStepExchange(
   };
   const turn = async (channel: Channel, view: View, own: ReadonlySet<number>, lookAround: boolean) => {
     const { sums, heard } = channel;
-    const owner = ownerOf(view, sums.bucket.index);
+    const owner = ownerOf(view, sums.bucket.index, step);
     const isOwner = owner === worker;
     if (!sums.isDone() && isOwner) await gather(channel, lookAround);
     if (!sums.isDone() && !isOwner) {
@@ -334,7 +269,7 @@ export function createStepExchange(
     isDone: (view) =>
       channels.length > 0 &&
       channels.every(({ sums, sent, busy }) => {
-        const mustTell = view.members.length > 1 && ownerOf(view, sums.bucket.index) === worker;
+        const mustTell = view.members.length > 1 && ownerOf(view, sums.bucket.index, step) === worker;
         return (
           sums.isDone() &&
           (!mustTell || (busy === undefined && sent.has(routeOf(undefined, keys.everyone(run)))))

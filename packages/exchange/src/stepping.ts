@@ -298,7 +298,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   const admit = async (step: number): Promise<void> => {
     const view = await currentView();
     const nowMs = clock.monotonicMs();
-    const isFollowed = view.members.some((member) => !isActive(member));
+    const isFollowed = view.members.some((member) => !isActive(view, member, step));
     if (rankOf(view, worker) !== 0 || (!isFollowed && nowMs - admitMs < admitEveryMs)) return;
     admitMs = nowMs;
     const standbys = view.members.length < most ? await membership.standbys() : [];
@@ -348,7 +348,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       }
     });
   const dropOld = async (step: number): Promise<void> => {
-    const isFollowed = context.view?.members.some((member) => !isActive(member)) === true;
+    const { view } = context;
+    const isFollowed = view?.members.some((member) => !isActive(view, member, step)) === true;
     const keep = isFollowed ? followedSteps : 2;
     for (const [past, names] of written) {
       if (past > step - keep) continue;

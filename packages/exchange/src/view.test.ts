@@ -64,7 +64,7 @@ describe('views', () => {
     assert.deepEqual(shards(abc), { a: [0, 1], b: [2, 3], c: [4] });
     assert.deepEqual(shardsOf(abc, 'x', 11, 5), []);
     assert.deepEqual(
-      [0, 1, 2, 3].map((bucket) => ownerOf(abc, bucket)),
+      [0, 1, 2, 3].map((bucket) => ownerOf(abc, bucket, 11)),
       ['a', 'b', 'c', 'a'],
     );
   });
@@ -81,17 +81,21 @@ describe('views', () => {
       more.members.map((member) => member.worker),
       ['a', 'c', 'd'],
     );
-    assert.deepEqual(memberOf(more, 'd'), {
-      worker: 'd',
-      lo: 0,
-      hi: 0,
-      weight: 1,
-      fromStep: 12,
-      source: 'peer',
-    });
-    assert.equal(ownerOf(more, 2), 'a', 'who follows owns nothing');
-    const dealt = rebalanced(more, ['d'], new Map([['a', 0.5]]), 'id4', 5);
-    assert.deepEqual(shards(dealt), { a: [0], c: [1, 2], d: [3, 4] });
+    assert.equal(memberOf(more, 'd')?.fromStep, 12);
+    assert.deepEqual(shards(more, 12), { a: [0, 1, 2], c: [3, 4], d: [] });
+    assert.equal(ownerOf(more, 2, 12), 'a', 'who follows owns nothing');
+  });
+
+  it('deal leaves anew from the next step on, since this one is under way', () => {
+    const more = withNewcomers(without(abc, ['b'], 'id2', 5), ['d'], 12, 3, 'id3');
+    const dealt = rebalanced(more, ['d'], new Map([['a', 0.5]]), 13, 'id4', 5);
+    assert.deepEqual(shards(dealt, 13), { a: [0, 1, 2], c: [3, 4], d: [] });
+    assert.deepEqual(shards(dealt, 14), { a: [0], c: [1, 2], d: [3, 4] });
+    const fewer = without(dealt, ['c'], 'id5', 5);
+    assert.deepEqual(shards(fewer, 13), { a: [0, 1, 2, 3, 4], d: [] });
+    assert.deepEqual(shards(fewer, 14), { a: [0, 1], d: [2, 3, 4] });
+    const again = rebalanced(dealt, [], new Map(), 20, 'id6', 5);
+    assert.deepEqual(shards(again, 20), { a: [0], c: [1, 2], d: [3, 4] });
   });
 
   it('let followers take over when nobody else is left', () => {

@@ -1,11 +1,12 @@
-import { rangesFor } from './ranges.js';
+import { rangesFor, type Range } from './ranges.js';
 
 /** A member of the agreed membership. */
 export interface Member {
   worker: string;
-  /** Leaves lo..hi-1 that it computes; none while it still follows the others to catch up. */
-  lo: number;
-  hi: number;
+  /** The leaves that it computes; none while it still follows the others to catch up. */
+  range: Range;
+  /** The same from the view's `nextFrom` on. */
+  next: Range;
   /** Leaves that it computes in the time in which a member of weight 1 computes one. */
   weight: number;
   /** The first step that it does: it comes with the state of the step before. */
@@ -40,15 +41,25 @@ export interface View {
   number: number;
   id: string;
   members: readonly Member[];
+  /** From this step on the next ranges hold: in the step at which they are dealt the others compute already. */
+  nextFrom: number | null;
   retry: Retry | null;
 }
 
 export const memberOf = (view: View, worker: string): Member | undefined =>
   view.members.find((member) => member.worker === worker);
 
-export const isActive = ({ lo, hi }: Member): boolean => hi > lo;
+export const rangeOf = (view: View, member: Member, step: number): Range =>
+  view.nextFrom !== null && step >= view.nextFrom ? member.next : member.range;
 
-export const activeMembers = (view: View): readonly Member[] => view.members.filter(isActive);
+const isEmpty = ({ lo, hi }: Range): boolean => lo >= hi;
+
+/** Does a member compute in a step, or only follow? */
+export const isActive = (view: View, member: Member, step: number): boolean =>
+  !isEmpty(rangeOf(view, member, step));
+
+export const activeMembers = (view: View, step: number): readonly Member[] =>
+  view.members.filter((member) => isActive(view, member, step));
 
 export const attemptOf = ({ retry }: View, step: number): number =>
   retry?.step === step ? retry.attempt : 0;
@@ -64,8 +75,11 @@ export function shardsOf(view: View, worker: string, step: number, leaves: numbe
 
 /** Who computes a leaf: its member, or, where that one is barred, the next that is not; all barred: its member. */
 export function computerOf(view: View, shard: number, step: number): string | undefined {
-  const active = activeMembers(view);
-  const home = active.findIndex((member) => shard >= member.lo && shard < member.hi);
+  const active = activeMembers(view, step);
+  const home = active.findIndex((member) => {
+    const { lo, hi } = rangeOf(view, member, step);
+    return shard >= lo && shard < hi;
+  });
   if (home < 0) return undefined;
   for (let i = 0; i < active.length; i++) {
     const { worker } = active[(home + i) % active.length] as Member;
@@ -77,9 +91,9 @@ export function computerOf(view: View, shard: number, step: number): string | un
 export const isBarred = ({ retry }: View, shard: number, step: number, worker: string): boolean =>
   retry?.step === step && retry.barred.some((item) => item.shard === shard && item.worker === worker);
 
-/** Who finishes a bucket's sum. */
-export function ownerOf(view: View, bucket: number): string | undefined {
-  const active = activeMembers(view);
+/** Who finishes a bucket's sum in a step. */
+export function ownerOf(view: View, bucket: number, step: number): string | undefined {
+  const active = activeMembers(view, step);
   return active[bucket % active.length]?.worker;
 }
 
@@ -87,42 +101,35 @@ export function ownerOf(view: View, bucket: number): string | undefined {
 export const rankOf = (view: View, worker: string): number =>
   view.members.findIndex((member) => member.worker === worker);
 
-const successor = (view: View, id: string, members: readonly Member[]): View => ({
-  ...view,
-  number: view.number + 1,
-  id,
-  members,
-});
+const none: Range = { lo: 0, hi: 0 };
 
-/** The same members with ranges by weight; those in `active` compute, the others follow. */
-function dealt(
-  members: readonly Member[],
-  leaves: number,
-  active: (member: Member) => boolean,
-): readonly Member[] {
-  const workers = members.filter(active).slice(0, leaves);
+/** One range for each member, by weight; those who do not compute have none. */
+function deal(members: readonly Member[], leaves: number, isDealt: (member: Member) => boolean): Range[] {
+  const dealt = members.filter(isDealt).slice(0, leaves);
   const ranges = rangesFor(
-    workers.map((member) => member.weight),
+    dealt.map((member) => member.weight),
     leaves,
   );
-  let next = 0;
-  return members.map((member) =>
-    workers.includes(member) ? { ...member, ...ranges[next++] } : { ...member, lo: 0, hi: 0 },
-  );
+  return members.map((member) => ranges[dealt.indexOf(member)] ?? none);
 }
 
 /**
- * The next view of the same life without some members; the others take over their leaves. Where only
+ * The next view of the same life without some members; the others take over their leaves at once. Where only
  * followers are left, they compute from now on.
  */
 export function without(view: View, gone: readonly string[], id: string, leaves: number): View {
   const members = view.members.filter((member) => !gone.includes(member.worker));
-  const someActive = members.some(isActive);
-  return successor(
-    view,
+  const dealtAnew = (of: (member: Member) => Range) => {
+    const someActive = members.some((member) => !isEmpty(of(member)));
+    return deal(members, leaves, (member) => !someActive || !isEmpty(of(member)));
+  };
+  const [ranges, next] = [dealtAnew((member) => member.range), dealtAnew((member) => member.next)];
+  return {
+    ...view,
+    number: view.number + 1,
     id,
-    dealt(members, leaves, (member) => isActive(member) || !someActive),
-  );
+    members: members.map((member, i) => ({ ...member, range: ranges[i] ?? none, next: next[i] ?? none })),
+  };
 }
 
 /** The next view of the same life with newcomers who follow from a step on. */
@@ -136,27 +143,35 @@ export function withNewcomers(
   const fresh = newcomers
     .filter((worker) => memberOf(view, worker) === undefined)
     .slice(0, Math.max(0, most - view.members.length))
-    .map((worker): Member => ({ worker, lo: 0, hi: 0, weight: 1, fromStep, source: 'peer' }));
-  return successor(view, id, [...view.members, ...fresh]);
+    .map((worker): Member => ({ worker, range: none, next: none, weight: 1, fromStep, source: 'peer' }));
+  return { ...view, number: view.number + 1, id, members: [...view.members, ...fresh] };
 }
 
-/** The next view, in which these members compute too, with new weights where they are given. */
+/**
+ * The next view, in which the leaves are dealt anew after a step: with these members too, and with new weights
+ * where they are given.
+ */
 export function rebalanced(
   view: View,
   starting: readonly string[],
   weights: ReadonlyMap<string, number>,
+  step: number,
   id: string,
   leaves: number,
 ): View {
   const members = view.members.map((member) => ({
     ...member,
+    range: rangeOf(view, member, step),
     weight: weights.get(member.worker) ?? member.weight,
   }));
-  return successor(
-    view,
+  const next = deal(members, leaves, (member) => !isEmpty(member.range) || starting.includes(member.worker));
+  return {
+    ...view,
+    number: view.number + 1,
     id,
-    dealt(members, leaves, (member) => isActive(member) || starting.includes(member.worker)),
-  );
+    nextFrom: step + 1,
+    members: members.map((member, i) => ({ ...member, next: next[i] ?? none })),
+  };
 }
 
 export const isSkipped = ({ retry }: View, shard: number, step: number): boolean =>
@@ -189,18 +204,17 @@ export function firstView(
   leaves: number,
 ): View {
   const members = workers.map((worker): Member => ({
-    worker,
-    lo: 0,
-    hi: 0,
-    weight: 1,
+    ...{ worker, range: none, next: none, weight: 1 },
     fromStep: step + 1,
     source: 'checkpoint',
   }));
+  const ranges = deal(members, leaves, () => true);
   return {
     life,
     number: (before?.number ?? 0) + 1,
     id,
-    members: dealt(members, leaves, () => true),
+    members: members.map((member, i) => ({ ...member, range: ranges[i] ?? none, next: ranges[i] ?? none })),
+    nextFrom: null,
     retry: null,
   };
 }

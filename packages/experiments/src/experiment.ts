@@ -39,8 +39,11 @@ const trainingSchema = z.strictObject({
   /** Default: one shard per sample of the batch. */
   shards: count.optional(),
   epochs: count.default(30),
-  /** What a loss or gradient that is not finite does to the run; there will be other ways. */
-  onBadSample: z.enum(['stop']).default('stop'),
+  /**
+   * What samples do to the run whose loss or gradient is not finite, or whose loss jumps, on whatever member:
+   * stop it, or be left out and named in the step log.
+   */
+  onBadSample: z.enum(['stop', 'skip']).default('stop'),
   stop: z.strictObject({ metric: z.literal('dice').default('dice'), patience: count.default(5) }).optional(),
 });
 

@@ -66,7 +66,7 @@ describe('what is wrong with an experiment', () => {
     [`${base}optimizer: { decayPerEpoch: 1.1 }`, 'optimizer.decayPerEpoch'],
     [`${base}optimizer: { clipNorm: 0 }`, 'optimizer.clipNorm'],
     [`${base}training: { epochs: '30' }`, 'training.epochs'],
-    [`${base}training: { onBadSample: skip }`, 'training.onBadSample'],
+    [`${base}training: { onBadSample: ignore }`, 'training.onBadSample'],
     [`${base}exchange: { wire: float16 }`, 'exchange.wire'],
     [`${base}workers: { engine: cuda }`, 'workers.engine'],
     [`${base}checkpoint: { keep: 0 }`, 'checkpoint.keep'],

@@ -1,22 +1,14 @@
-import {
-  deleteCheckpoint,
-  checkpointSteps,
-  isCompleteCheckpoint,
-  nextLife,
-  planRetention,
-  readCheckpoint,
-  writeCheckpoint,
-  writeSteps,
-  type Provenance,
-} from '@lvnet/checkpoints';
+import { nextLife, readCheckpoint, type Provenance } from '@lvnet/checkpoints';
 import { asFailure, Failure, sleep, systemClock } from '@lvnet/core';
 import type { Engine } from '@lvnet/engine';
-import { openExchange, type Exchange, type ExchangeFact, type Seat, type WireFormat } from '@lvnet/exchange';
-import { buildNetwork } from '@lvnet/networks';
+import { openExchange, type Exchange, type Seat, type WireFormat } from '@lvnet/exchange';
+import { buildNetwork, type Network } from '@lvnet/networks';
 import type { Store } from '@lvnet/store';
 import { createCaseCache } from './case-cache.js';
-import { createCheckpointKeeper, type CheckpointKeeper } from './checkpoint-keeper.js';
+import type { CheckpointKeeper } from './checkpoint-keeper.js';
 import type { TrainingFact } from './facts.js';
+import { injectFaults } from './faults.js';
+import { trainAsMember, type Course } from './member.js';
 import { createStepSampler } from './sampling.js';
 import { epochOf, isCheckpointStep, type TrainingSpec } from './spec.js';
 import {
@@ -25,12 +17,14 @@ import {
   encodeState,
   fromCheckpoint,
   initialState,
-  toCheckpoint,
   type TrainingState,
 } from './state.js';
-import { createStepLog, type StepLog } from './step-log.js';
-import { createStepper, type Reducer, type StepOutcome } from './stepper.js';
-import { vectorLayout } from './vector-layout.js';
+import { createStepLog } from './step-log.js';
+import { createStepper, type Reducer, type Stepper } from './stepper.js';
+import { openStoreKeeper } from './store-keeper.js';
+import { exchangeNote, tellStep } from './telling.js';
+import { vectorLayout, type VectorLayout } from './vector-layout.js';
+import { findGuilty } from './verify.js';
 
 export type FinishReason = 'epochs' | 'early stop';
 
@@ -60,27 +54,12 @@ export interface TrainOptions {
 /** How long the founder of a life waits for others; later ones are let in between two steps. */
 const gatherMs = 1_500;
 const pollMs = 50;
+/** Who finds itself innocent of different weights lets the guilty one speak first. */
+const courtesyMs = 3_000;
 
-/**
- * Trains as one member of a run: take a seat, take over the state, then step after step. A member that
- * lost its seat takes a new one. Returns when the run is finished or this member was told to go.
- */
+/** Trains as one member of a run, until the run is finished or this member was told to go. */
 export async function trainRun(options: TrainOptions): Promise<'finished' | 'stopped'> {
-  const trainer = await openTrainer(options);
-  try {
-    return await trainer.train();
-  } finally {
-    await trainer.close();
-  }
-}
-
-interface Trainer {
-  train(): Promise<'finished' | 'stopped'>;
-  close(): Promise<void>;
-}
-
-async function openTrainer(options: TrainOptions): Promise<Trainer> {
-  const { spec, store, engine, stop } = options;
+  const { spec, store, stop, report } = options;
   const network = buildNetwork(spec.network);
   const layout = vectorLayout(
     network.gradientLength,
@@ -88,27 +67,11 @@ async function openTrainer(options: TrainOptions): Promise<Trainer> {
     spec.shards,
     network.headNames,
   );
-  const sampler = createStepSampler(spec);
-  const cases = createCaseCache(store, spec.cases);
-  const stepper = createStepper({ spec, engine, network, layout, sampler, cases });
   const log = createStepLog();
-  const keeper = openKeeper(options, (state) => toCheckpoint(network, state, spec.stepsPerEpoch), log);
+  const keeper = openStoreKeeper(options, network, log);
+  const founding = createFounding(options, network);
   let current: TrainingState | undefined;
-  let founded: TrainingState | undefined;
-
-  const newestState = async (): Promise<TrainingState> => {
-    try {
-      const { state, skipped } = await readCheckpoint(store, spec.run);
-      for (const { step, reason } of skipped) {
-        options.report({ kind: 'note', text: `checkpoint ${String(step)} was left out: ${reason}` });
-      }
-      return fromCheckpoint(network, state);
-    } catch (error) {
-      if (asFailure(error).code === 'CHECKPOINT_NOT_FOUND') return initialState(network, spec.seed);
-      throw error;
-    }
-  };
-  const exchange = await openExchange({
+  const exchange = openExchange({
     run: spec.run,
     worker: options.worker,
     redisUrl: options.redisUrl,
@@ -119,97 +82,141 @@ async function openTrainer(options: TrainOptions): Promise<Trainer> {
     minMembers: options.members.min,
     wantedMembers: options.members.wanted,
     gatherMs,
-    foundLife: async () => {
-      founded = await newestState();
-      return { life: await nextLife(store, spec.run), step: founded.step };
-    },
+    hasLived: await founding.hasLived(),
+    foundLife: founding.found,
     snapshot: () => {
       if (current === undefined) throw new Failure('EXCHANGE_LOST', {}, { message: 'there is no state yet' });
       return { step: current.step, bytes: encodeState(network, current) };
     },
     onReport: (fact) => {
-      tellMembership(fact, options);
+      const note = exchangeNote(fact, options.worker);
+      if (note !== undefined) report(note);
     },
   });
-  const stateOf = async (seat: Seat): Promise<TrainingState> => {
-    if (seat.state !== null) return decodeState(network, seat.state);
-    if (founded?.step === seat.step) return founded;
-    if (seat.step === 0) return initialState(network, spec.seed);
-    return fromCheckpoint(network, (await readCheckpoint(store, spec.run, seat.step)).state);
-  };
-  const takeSeat = async (): Promise<TrainingState> => {
-    const seat = await exchange.join(stop.signal);
-    const state = await stateOf(seat);
-    founded = undefined;
-    keeper.rewind(state.step);
-    log.rewind(state.step);
-    return state;
-  };
-  const stepOnce = async (state: TrainingState): Promise<TrainingState> => {
-    const outcome = await stepper.step(state, tellingBytes(exchange, options));
-    log.add(outcome.record);
-    if (isCheckpointStep(spec, options.checkpoint.everySteps, outcome.state.step)) {
-      keeper.due(copyState(network, outcome.state));
-    }
-    keeper.tick(exchange.rank() === 0);
-    tellStep(outcome, options, exchange, keeper);
-    return outcome.state;
-  };
-  const finish = async (state: TrainingState, reason: FinishReason): Promise<void> => {
-    keeper.due(copyState(network, state));
-    await settle(keeper, () => exchange.rank() === 0, stop.signal);
-    const epoch = epochOf(spec, state.step);
-    await options.finish({ step: state.step, epoch, digest: state.digest, reason });
-    await exchange.leave({ finished: true });
-  };
-  /** The last one to go leaves a checkpoint of where the run stands; the others' state lives on with it. */
-  const goAway = async (state: TrainingState | undefined): Promise<void> => {
-    if (state !== undefined && state.step > 0 && exchange.rank() <= 0) {
-      keeper.due(copyState(network, state));
-      await settle(keeper, () => true, undefined);
-    }
-    await exchange.leave();
-  };
-  const untilEnd = async (): Promise<void> => {
-    current = await takeSeat();
-    for (;;) {
-      const reason = await endOf(current, options, () => {
-        keeper.tick(exchange.rank() === 0);
-      });
-      if (reason !== undefined) {
-        await finish(current, reason);
-        return;
+  const sampler = createStepSampler(spec);
+  const cases = createCaseCache(store, spec.cases);
+  const stepper = createStepper({ spec, engine: options.engine, network, layout, sampler, cases });
+  const course = createCourse(options, {
+    ...{ network, layout, exchange, keeper, stepper, log },
+    begin: founding.begin,
+  });
+  try {
+    return await trainAsMember({
+      ...{ course, exchange, keeper },
+      clock: systemClock,
+      signal: stop.signal,
+      onState: (state) => (current = state),
+    });
+  } finally {
+    await keeper.idle();
+    await exchange.close();
+  }
+}
+
+/** Where a life and a seat in it start from. */
+function createFounding({ spec, store, report }: TrainOptions, network: Network) {
+  let founded: TrainingState | undefined;
+  const newest = async (): Promise<TrainingState> => {
+    try {
+      const { state, skipped } = await readCheckpoint(store, spec.run);
+      for (const { step, reason } of skipped) {
+        report({ kind: 'note', text: `checkpoint ${String(step)} was left out: ${reason}` });
       }
-      if (stop.signal.aborted) throw new Failure('CANCELLED', {}, { message: 'This member was told to go.' });
-      current = await stepOnce(current);
+      return fromCheckpoint(network, state);
+    } catch (error) {
+      if (asFailure(error).code === 'CHECKPOINT_NOT_FOUND') return initialState(network, spec.seed);
+      throw error;
     }
   };
   return {
-    async train() {
-      for (;;) {
-        try {
-          await untilEnd();
-          return 'finished';
-        } catch (error) {
-          const { code, message } = asFailure(error);
-          if (stop.signal.aborted && (code === 'CANCELLED' || code === 'MEMBER_EVICTED')) {
-            await goAway(current);
-            return 'stopped';
-          }
-          if (code !== 'MEMBER_EVICTED') {
-            await exchange.leave().catch(() => undefined);
-            throw error;
-          }
-          options.report({ kind: 'note', text: `${options.worker} lost its seat: ${message}` });
-        }
-      }
+    async hasLived(): Promise<boolean> {
+      for await (const _ of store.list(`runs/${spec.run}/lives/`)) return true;
+      return false;
     },
-    async close() {
-      await keeper.idle();
-      await exchange.close();
+    async found(): Promise<{ life: number; step: number }> {
+      founded = await newest();
+      return { life: await nextLife(store, spec.run), step: founded.step };
+    },
+    async begin(seat: Seat): Promise<TrainingState> {
+      const own = founded;
+      founded = undefined;
+      if (seat.state !== null) return decodeState(network, seat.state);
+      if (own?.step === seat.step) return own;
+      if (seat.step === 0) return initialState(network, spec.seed);
+      return fromCheckpoint(network, (await readCheckpoint(store, spec.run, seat.step)).state);
     },
   };
 }
+
+interface CourseParts {
+  network: Network;
+  layout: VectorLayout;
+  exchange: Exchange;
+  keeper: CheckpointKeeper<TrainingState>;
+  stepper: Stepper;
+  begin: (seat: Seat) => Promise<TrainingState>;
+  log: ReturnType<typeof createStepLog>;
+}
+
+function createCourse(options: TrainOptions, parts: CourseParts): Course<TrainingState, FinishReason> {
+  const { spec, store, engine, wire, worker, report } = options;
+  const { network, layout, exchange, keeper, stepper, log } = parts;
+  const faults = injectFaults(worker);
+  const reducer = membersReducer(exchange, options);
+  return {
+    async begin(seat) {
+      log.rewind(seat.step);
+      return parts.begin(seat);
+    },
+    async step(state) {
+      await faults.beforeStep(state, network);
+      const outcome = await stepper.step(state, faults.around(reducer, layout));
+      log.add(outcome.record);
+      tellStep(outcome, { spec, view: exchange.view(), rank: exchange.rank(), keeper, report });
+      for (const blamed of outcome.blamed) {
+        const text = `step ${String(outcome.state.step)}: what ${blamed} computed was wrong; another member computed it well`;
+        if (exchange.rank() === 0) report({ kind: 'note', text });
+        if (blamed === worker)
+          throw new Failure('MEMBER_BLAMED', { step: outcome.state.step }, { message: text });
+      }
+      return outcome.state;
+    },
+    copy: (state) => copyState(network, state),
+    isDue: (step) => isCheckpointStep(spec, options.checkpoint.everySteps, step),
+    endOf: (state, meanwhile) => endOf(state, options, meanwhile),
+    async finish(state, reason) {
+      await options.finish({
+        step: state.step,
+        epoch: epochOf(spec, state.step),
+        digest: state.digest,
+        reason,
+      });
+    },
+    async convict(state, mismatch) {
+      const failure = await findGuilty(network, state, { spec, wire, engine, store, worker, mismatch });
+      if ('innocent' in failure.details) await sleep(courtesyMs);
+      throw failure;
+    },
+    note: (text) => {
+      report({ kind: 'note', text: `${worker} ${text}` });
+    },
+  };
+}
+
+/** The exchange as the stepper sees it; reports what each attempt moved and what led nowhere. */
+const membersReducer = (exchange: Exchange, { report }: TrainOptions): Reducer => ({
+  async reduce(step, weightsSha256, compute) {
+    const found = await exchange.reduce(step, weightsSha256, compute);
+    if (found.kind === 'badShard') return found;
+    const { kind, attempt, sum, view, computed, waitSeconds, bytesIn, bytesOut } = found;
+    report({ kind: 'exchanged', bytesIn, bytesOut });
+    const retry = view.retry?.step === step ? view.retry : null;
+    return { kind, attempt, sum, retry, computed, waitSeconds };
+  },
+  commit: (step, attempt) => exchange.commit(step, attempt),
+  discard: (step, attempt, shard, loss) => exchange.discard(step, attempt, shard, loss),
+  skip: (step, shard) => exchange.skip(step, shard),
+});
 
 /** Why the run ends with this state, if it does. An epoch's verdict acts at the end of the next epoch. */
 async function endOf(
@@ -225,127 +232,5 @@ async function endOf(
     if (found !== undefined) return found.stop ? 'early stop' : undefined;
     meanwhile();
     await sleep(pollMs, stop.signal);
-  }
-}
-
-/** Waits until every due checkpoint is in the store, writing while this member is the writer. */
-async function settle(
-  keeper: CheckpointKeeper<TrainingState>,
-  isWriter: () => boolean,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  for (;;) {
-    await keeper.idle();
-    if (keeper.pending().length === 0) return;
-    keeper.tick(isWriter());
-    await sleep(pollMs, signal);
-  }
-}
-
-function openKeeper(
-  options: TrainOptions,
-  checkpointOf: (state: TrainingState) => ReturnType<typeof toCheckpoint>,
-  log: StepLog,
-): CheckpointKeeper<TrainingState> {
-  const { spec, store, provenance, report } = options;
-  let toldMs = Number.NEGATIVE_INFINITY;
-  return createCheckpointKeeper<TrainingState>({
-    isComplete: (step) => isCompleteCheckpoint(store, spec.run, step),
-    async write(state) {
-      await writeSteps(store, spec.run, log.upTo(state.step));
-      await writeCheckpoint(store, spec.run, checkpointOf(state), provenance);
-      log.written(state.step);
-      await dropOld(options);
-    },
-    onWritten: (step, seconds) => {
-      report({ kind: 'checkpointed', step, seconds });
-    },
-    onFailed(step, failure) {
-      const nowMs = systemClock.monotonicMs();
-      if (nowMs - toldMs < 30_000) return;
-      toldMs = nowMs;
-      report({
-        kind: 'note',
-        text: `checkpoint ${String(step)} cannot be written yet: ${failure.message} ${failure.hint}`,
-      });
-    },
-    now: systemClock.now,
-    monotonicMs: systemClock.monotonicMs,
-  });
-}
-
-async function dropOld({ spec, store, checkpoint, referenced }: TrainOptions): Promise<void> {
-  const steps = await checkpointSteps(store, spec.run);
-  const plan = { keep: checkpoint.keep, referenced: await referenced() };
-  for (const step of planRetention(steps, plan)) await deleteCheckpoint(store, spec.run, step);
-}
-
-/** The exchange, which also reports what each step moved. */
-const tellingBytes = (exchange: Exchange, { report }: TrainOptions): Reducer => ({
-  async reduce(...call) {
-    const reduced = await exchange.reduce(...call);
-    report({ kind: 'exchanged', bytesIn: reduced.bytesIn, bytesOut: reduced.bytesOut });
-    return reduced;
-  },
-});
-
-function tellStep(
-  outcome: StepOutcome,
-  { spec, report }: TrainOptions,
-  exchange: Exchange,
-  keeper: CheckpointKeeper<TrainingState>,
-): void {
-  const view = exchange.view();
-  const { step, digest } = outcome.state;
-  report({
-    kind: 'step',
-    step,
-    epoch: epochOf(spec, step),
-    stepsTotal: spec.stepsTotal,
-    digest,
-    losses: outcome.losses,
-    members: (view?.members ?? []).map((member, i, all) => ({
-      worker: member.worker,
-      shards: shardsOf(i, all.length, spec.shards),
-    })),
-    life: view?.life ?? 0,
-    isWriter: exchange.rank() === 0,
-    shards: outcome.shardsComputed,
-    phases: outcome.phases,
-    stepSeconds: outcome.seconds,
-    samplesPerSecond: outcome.samples / outcome.seconds,
-    checkpoint: keeper.newest(),
-  });
-}
-
-function shardsOf(position: number, members: number, shards: number): number[] {
-  const lo = Math.floor((shards * position) / members);
-  const hi = Math.floor((shards * (position + 1)) / members);
-  return Array.from({ length: hi - lo }, (_, i) => lo + i);
-}
-
-function tellMembership(fact: ExchangeFact, { report, worker }: TrainOptions): void {
-  if (fact.kind === 'disconnected') {
-    report({ kind: 'note', text: `${worker} lost the tensor Redis: ${fact.message}` });
-  }
-  if (fact.kind !== 'view') return;
-  const names = fact.workers.join(', ');
-  const count = `${String(fact.view.members.length)} members now`;
-  switch (fact.reason) {
-    case 'founded':
-      report({
-        kind: 'note',
-        text: `life ${String(fact.view.life)} begins with ${names}`,
-        viewChange: 'join',
-      });
-      return;
-    case 'join':
-      report({ kind: 'note', text: `${names} joined; ${count}`, viewChange: 'join' });
-      return;
-    case 'leave':
-      report({ kind: 'note', text: `${names} left; ${count}`, viewChange: 'leave' });
-      return;
-    case 'lost':
-      report({ kind: 'note', text: `${names} was lost; ${count}`, viewChange: 'lost' });
   }
 }

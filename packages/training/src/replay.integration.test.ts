@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { readCheckpoint, readSteps, writeCheckpoint, writeSteps } from '@lvnet/checkpoints';
 import { openEngine, type Engine } from '@lvnet/engine';
-import { sumAlone } from '@lvnet/exchange';
 import { loadKernels } from '@lvnet/kernels';
 import { buildNetwork } from '@lvnet/networks';
+import { aloneReducer } from './alone.js';
 import { createCaseCache } from './case-cache.js';
 import { preparePhantomRun, type PhantomRun } from './phantom-run.fixture.js';
 import { replaySteps } from './replay.js';
 import { createStepSampler } from './sampling.js';
 import { encodeState, fromCheckpoint, initialState, toCheckpoint, type TrainingState } from './state.js';
 import { createStepLog } from './step-log.js';
-import { createStepper, type Reducer } from './stepper.js';
+import { createStepper } from './stepper.js';
 import { vectorLayout } from './vector-layout.js';
 
 describe('steps done again, on phantoms in a directory store', function () {
@@ -49,15 +49,9 @@ describe('steps done again, on phantoms in a directory store', function () {
       createStepLog(),
     ];
     const stepper = createStepper({ spec, engine, network, layout, sampler, cases });
-    const reducer: Reducer = {
-      async reduce(step, _sha, compute) {
-        const leaves = Array.from({ length: spec.shards }, () => new Float32Array(layout.length));
-        const order = [...leaves.keys()].map((shard) => (shard + step) % spec.shards);
-        for (const shard of order) await compute(shard, leaves[shard] as Float32Array);
-        const sum = sumAlone(leaves, { wire: 'float32', roundedLength: layout.gradientLength });
-        return { sum, computed: order, waitSeconds: 0 };
-      },
-    };
+    const { length, gradientLength: roundedLength } = layout;
+    const order = [...Array(spec.shards).keys()].reverse();
+    const reducer = aloneReducer(spec.shards, length, { wire: 'float32', roundedLength, order });
     let state = initialState(network, spec.seed);
     while (state.step < toStep) {
       const outcome = await stepper.step(state, reducer);

@@ -1,13 +1,14 @@
-import { readCheckpoint } from '@lvnet/checkpoints';
+import { readCheckpoint, type StepRecord } from '@lvnet/checkpoints';
 import type { Engine } from '@lvnet/engine';
-import { sumAlone, type WireFormat } from '@lvnet/exchange';
+import type { WireFormat } from '@lvnet/exchange';
 import { buildNetwork } from '@lvnet/networks';
 import type { Store } from '@lvnet/store';
+import { aloneReducer } from './alone.js';
 import { createCaseCache } from './case-cache.js';
 import { createStepSampler } from './sampling.js';
 import type { TrainingSpec } from './spec.js';
 import { fromCheckpoint, initialState, type TrainingState } from './state.js';
-import { createStepper, type Reducer } from './stepper.js';
+import { createStepper } from './stepper.js';
 import { vectorLayout } from './vector-layout.js';
 
 export interface ReplayOptions {
@@ -18,6 +19,8 @@ export interface ReplayOptions {
   /** A step with a checkpoint, or 0. */
   fromStep: number;
   toStep: number;
+  /** Sees every step. */
+  onStep?: (record: StepRecord) => void;
 }
 
 /**
@@ -44,20 +47,10 @@ export async function replaySteps(o: ReplayOptions): Promise<TrainingState> {
     wire: o.wire,
     roundedLength: layout.gradientLength,
   });
-  while (state.step < o.toStep) state = (await stepper.step(state, reducer)).state;
+  while (state.step < o.toStep) {
+    const outcome = await stepper.step(state, reducer);
+    state = outcome.state;
+    o.onStep?.(outcome.record);
+  }
   return state;
-}
-
-function aloneReducer(
-  shards: number,
-  length: number,
-  o: { wire: WireFormat; roundedLength: number },
-): Reducer {
-  return {
-    async reduce(_step, _weightsSha256, compute) {
-      const leaves = Array.from({ length: shards }, () => new Float32Array(length));
-      for (const [shard, out] of leaves.entries()) await compute(shard, out);
-      return { sum: sumAlone(leaves, o), computed: leaves.map((_, shard) => shard), waitSeconds: 0 };
-    },
-  };
 }

@@ -10,6 +10,7 @@ const spec: TrainingSpec = {
   optimizer: { learningRate: 1, decayPerEpoch: 0.5, weightDecay: 0 },
   batch: 4,
   shards: 2,
+  onBadSample: 'stop' as const,
   slices: 16,
   blocks: 'all',
   cases: [],

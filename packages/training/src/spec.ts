@@ -17,6 +17,8 @@ export interface TrainingSpec {
   /** The batch is cut into this many equal parts whatever the number of workers. */
   shards: number;
   slices: number;
+  /** What to do with samples whose gradient or loss cannot be used: a run may leave them out. */
+  onBadSample: 'stop' | 'skip';
   blocks: 'all' | 'liver';
   cases: readonly TrainingCase[];
   stepsPerEpoch: number;

@@ -1,29 +1,38 @@
-import type { StepRecord } from '@lvnet/checkpoints';
+import { weightsSha256, type StepRecord } from '@lvnet/checkpoints';
 import { Failure } from '@lvnet/core';
 import type { Engine } from '@lvnet/engine';
-import { shardGradient, type Network } from '@lvnet/networks';
-import { cutBlock, type Sample } from '@lvnet/volumes';
+import type { ComputeShard, Retry } from '@lvnet/exchange';
+import type { Network } from '@lvnet/networks';
+import type { Sample } from '@lvnet/volumes';
 import type { CaseCache } from './case-cache.js';
+import { computeShard } from './compute-shard.js';
 import type { PhaseSeconds } from './facts.js';
+import { judge } from './guard.js';
 import { sampleId, type StepSampler } from './sampling.js';
 import { epochOf, learningRateAt, type TrainingSpec } from './spec.js';
-import type { TrainingState } from './state.js';
+import { namedWeights, type TrainingState } from './state.js';
 import { applyReduced } from './update.js';
-import {
-  meanLosses,
-  readSummaries,
-  writeShard,
-  type ShardSummary,
-  type VectorLayout,
-} from './vector-layout.js';
+import { meanLosses, readSummaries, type ShardSummary, type VectorLayout } from './vector-layout.js';
+
+export type Summed =
+  | {
+      kind: 'reduced';
+      attempt: number;
+      sum: Float32Array;
+      /** What was wrong with the attempts before, if anything. */
+      retry: Retry | null;
+      computed: readonly number[];
+      waitSeconds: number;
+    }
+  | { kind: 'badShard'; shard: number };
 
 /** Sums the shards' vectors: the exchange among the members, or one process on its own. */
 export interface Reducer {
-  reduce(
-    step: number,
-    weightsSha256: string,
-    compute: (shard: number, out: Float32Array) => Promise<void>,
-  ): Promise<{ sum: Float32Array; computed: readonly number[]; waitSeconds: number }>;
+  reduce(step: number, weightsSha256: string, compute: ComputeShard): Promise<Summed>;
+  /** False where the step has to be reduced again. */
+  commit(step: number, attempt: number): Promise<boolean>;
+  discard(step: number, attempt: number, shard: number, loss: number): Promise<void>;
+  skip(step: number, shard: number): Promise<void>;
 }
 
 export interface StepOutcome {
@@ -35,6 +44,8 @@ export interface StepOutcome {
   seconds: number;
   samples: number;
   shardsComputed: number;
+  /** Members whose results for a shard were wrong: another one found something else. */
+  blamed: readonly string[];
 }
 
 export interface StepperParts {
@@ -50,7 +61,8 @@ export interface Stepper {
   /**
    * One optimiser step; the given state's arrays become the new state's.
    *
-   * @throws Failure('NON_FINITE') naming shard and samples, and whatever the reducer throws
+   * @throws Failure('NON_FINITE' | 'LOSS_SPIKE') naming the samples, where bad ones stop the run
+   * @throws whatever the reducer throws
    */
   step(state: TrainingState, reducer: Reducer): Promise<StepOutcome>;
 }
@@ -60,24 +72,33 @@ export function createStepper(parts: StepperParts): Stepper {
   return {
     async step(state, reducer) {
       const startMs = performance.now();
+      refuseChanged(parts.network, state);
       const step = state.step + 1;
       const shards = sampler.shards(step);
       const phases: PhaseSeconds = { data: 0, forward: 0, backward: 0, exchange: 0, update: 0 };
-      const reduced = await reducer.reduce(step, state.weightsSha256, (shard, out) =>
-        computeShard(parts, state, shard, shards[shard] ?? [], out, phases),
-      );
-      phases.exchange = reduced.waitSeconds;
+      const compute: ComputeShard = (shard, out, skipped) =>
+        computeShard(
+          parts,
+          state,
+          { step, shard, samples: skipped ? [] : (shards[shard] ?? []) },
+          out,
+          phases,
+        );
+      const { sum, summaries, retry, ...found } = await sumUntilGood(parts, state, reducer, compute, shards);
+      phases.exchange = found.waitSeconds;
       const updateMs = performance.now();
-      const summaries = readSummaries(layout, reduced.sum);
-      refuseNonFinite(step, summaries, shards);
-      const sampleIds = shards.flat().map(sampleId);
+      const skipped = retry?.skip ?? [];
+      const used = shards
+        .filter((_, shard) => !skipped.includes(shard))
+        .flat()
+        .map(sampleId);
+      if (used.length === 0) throw nothingLeft(step);
       const { total, heads } = meanLosses(layout, summaries);
       const kernels = parts.engine.kernels;
-      const next = applyReduced({ ...parts, kernels }, state, reduced.sum, summaries, {
-        sampleIds,
-        loss: total,
-      });
+      const outcome = { sampleIds: used, loss: total };
+      const next = applyReduced({ ...parts, kernels }, state, sum, summaries, outcome);
       phases.update = (performance.now() - updateMs) / 1000;
+      const left = skipped.flatMap((shard) => shards[shard] ?? []).map(sampleId);
       const record: StepRecord = {
         step,
         epoch: epochOf(spec, step),
@@ -85,7 +106,8 @@ export function createStepper(parts: StepperParts): Stepper {
         heads,
         lr: learningRateAt(spec, step),
         digest: next.digest,
-        samples: sampleIds,
+        samples: used,
+        ...(left.length === 0 ? {} : { skipped: left }),
         seconds: { ...phases },
       };
       return {
@@ -94,84 +116,110 @@ export function createStepper(parts: StepperParts): Stepper {
         losses: { total, ...heads },
         phases,
         seconds: (performance.now() - startMs) / 1000,
-        samples: sampleIds.length,
-        shardsComputed: reduced.computed.length,
+        samples: used.length,
+        shardsComputed: found.computed.length,
+        blamed: blamedBy(retry),
       };
     },
   };
 }
 
-async function computeShard(
-  { spec, engine, network, layout, cases }: StepperParts,
-  state: TrainingState,
-  shard: number,
-  samples: readonly Sample[],
-  out: Float32Array,
-  phases: PhaseSeconds,
-): Promise<void> {
-  out.fill(0);
-  if (samples.length === 0) return;
-  const dataMs = performance.now();
-  const block = await stackBlocks(samples, spec.slices, cases);
-  phases.data += (performance.now() - dataMs) / 1000;
-  const { eta, order } = spec.loss;
-  const options = { shape: block.shape, eta, order };
-  const found = shardGradient(engine, network, state.weights, block.image, block.label, options);
-  phases.forward += found.forwardMs / 1000;
-  phases.backward += found.backwardMs / 1000;
-  const [total = Number.NaN, ...heads] = found.losses;
-  const gradientNorm = normOf(found.gradients);
-  const finite = Number.isFinite(gradientNorm) && Number.isFinite(total);
-  const summary: ShardSummary = { samples: samples.length, finite, gradientNorm, total, heads };
-  if (finite) {
-    writeShard(layout, shard, summary, found.gradients, found.statistics, out);
-    return;
-  }
-  // A shard that is not finite sends its flag alone, so that everybody can still read who it was.
-  const silent = { ...summary, gradientNorm: 0, total: 0, heads: heads.map(() => 0) };
-  writeShard(layout, shard, silent, new Float32Array(), new Float32Array(), out);
-}
-
-/** The samples of a shard one behind the other: image [n, slices, rows, columns], labels alike. */
-async function stackBlocks(samples: readonly Sample[], slices: number, cases: CaseCache) {
-  const blocks = [];
-  for (const sample of samples) {
-    const prepared = await cases.load(sample.case);
-    blocks.push({ prepared, ...cutBlock(prepared, sample.start, slices) });
-  }
-  const { rows, columns } = blocks[0]?.prepared ?? { rows: 0, columns: 0 };
-  const voxels = slices * rows * columns;
-  const image = new Float32Array(samples.length * voxels);
-  const label = new Int32Array(samples.length * voxels);
-  for (const [i, block] of blocks.entries()) {
-    image.set(block.image, i * voxels);
-    label.set(block.label, i * voxels);
-  }
-  const shape: [number, number, number, number] = [samples.length, slices, rows, columns];
-  return { image, label, shape };
-}
-
-/** In float64 and index order, so the same on every machine. */
-function normOf(gradients: Float32Array): number {
-  let sum = 0;
-  for (const value of gradients) sum += value * value;
-  return Math.sqrt(sum);
-}
-
-function refuseNonFinite(
-  step: number,
-  summaries: readonly ShardSummary[],
-  shards: readonly (readonly Sample[])[],
-): void {
-  const shard = summaries.findIndex((summary) => summary.samples > 0 && !summary.finite);
-  if (shard < 0) return;
-  const samples = (shards[shard] ?? []).map(sampleId);
+/** Memory may have failed since the last step: what comes of such weights must not reach the others. */
+function refuseChanged(network: Network, state: TrainingState): void {
+  if (weightsSha256(namedWeights(network, state.weights)) === state.weightsSha256) return;
   throw new Failure(
-    'NON_FINITE',
-    { step, shard, samples },
+    'EXCHANGE_MISMATCH',
+    { step: state.step },
     {
-      message: `Step ${String(step)}: shard ${String(shard)} (samples ${samples.join(', ')}) gave a loss or gradient that is not finite.`,
-      hint: 'Lower optimizer.learningRate or set optimizer.clipNorm; if it is always this sample, check its volume.',
+      message: `The weights after step ${String(state.step)} have changed in this worker's memory.`,
+      hint: 'Test the memory of this machine.',
+    },
+  );
+}
+
+interface GoodSum {
+  sum: Float32Array;
+  summaries: readonly ShardSummary[];
+  retry: Retry | null;
+  computed: readonly number[];
+  waitSeconds: number;
+}
+
+/** Attempts until a sum is good and committed. What is wrong with one is judged by all members alike. */
+async function sumUntilGood(
+  { spec, layout }: StepperParts,
+  state: TrainingState,
+  reducer: Reducer,
+  compute: ComputeShard,
+  shards: readonly (readonly Sample[])[],
+): Promise<GoodSum> {
+  const step = state.step + 1;
+  const computed: number[] = [];
+  let waitSeconds = 0;
+  const leaveOut = async (shard: number, failure: Failure) => {
+    if (spec.onBadSample === 'stop') throw failure;
+    await reducer.skip(step, shard);
+  };
+  for (;;) {
+    const found = await reducer.reduce(step, state.weightsSha256, compute);
+    if (found.kind === 'badShard') {
+      await leaveOut(found.shard, notFinite(step, found.shard, shards[found.shard] ?? []));
+      continue;
+    }
+    computed.push(...found.computed);
+    waitSeconds += found.waitSeconds;
+    const { sum, retry, attempt } = found;
+    const summaries = readSummaries(layout, sum);
+    const judgement = judge(summaries, state.lossHistory, retry, attempt);
+    if (judgement.kind === 'good') {
+      if (await reducer.commit(step, attempt)) return { sum, summaries, retry, computed, waitSeconds };
+    } else if (judgement.kind === 'again') {
+      await reducer.discard(step, attempt, judgement.shard, judgement.loss);
+    } else {
+      const samples = shards[judgement.shard] ?? [];
+      await leaveOut(judgement.shard, spike(step, judgement.shard, judgement.loss, samples));
+    }
+  }
+}
+
+/** Whoever was barred from a shard that came out well elsewhere. */
+function blamedBy(retry: Retry | null): readonly string[] {
+  const barred = retry?.barred.filter((item) => !retry.skip.includes(item.shard)) ?? [];
+  return [...new Set(barred.map((item) => item.worker))];
+}
+
+const where = (step: number, shard: number, samples: readonly Sample[]): string =>
+  `Step ${String(step)}: shard ${String(shard)} (samples ${samples.map(sampleId).join(', ')})`;
+
+function notFinite(step: number, shard: number, samples: readonly Sample[]): Failure {
+  return new Failure(
+    'NON_FINITE',
+    { step, shard, samples: samples.map(sampleId) },
+    {
+      message: `${where(step, shard, samples)} gave a loss or gradient that is not finite, wherever it was computed.`,
+      hint: 'Lower optimizer.learningRate or set optimizer.clipNorm; if it is always this sample, check its volume, or leave it out with training.onBadSample: skip.',
+    },
+  );
+}
+
+function spike(step: number, shard: number, loss: number, samples: readonly Sample[]): Failure {
+  return new Failure(
+    'LOSS_SPIKE',
+    { step, shard, loss, samples: samples.map(sampleId) },
+    {
+      message: `${where(step, shard, samples)} has a loss of ${loss.toPrecision(4)}, far above all before it, wherever it was computed.`,
+      hint: 'Lower optimizer.learningRate or set optimizer.clipNorm; if it is always this sample, check its label, or leave it out with training.onBadSample: skip.',
+    },
+  );
+}
+
+function nothingLeft(step: number): Failure {
+  return new Failure(
+    'NON_FINITE',
+    { step },
+    {
+      message: `Step ${String(step)}: all samples of the batch are bad.`,
+      hint: 'Check the scans, or lower optimizer.learningRate.',
     },
   );
 }

@@ -1,8 +1,9 @@
 import { counterRandom } from '@lvnet/core';
 import { openEngine, type Engine } from '@lvnet/engine';
-import { sumAlone, type WireFormat } from '@lvnet/exchange';
+import type { WireFormat } from '@lvnet/exchange';
 import { buildNetwork, type Network } from '@lvnet/networks';
 import type { PreparedCase } from '@lvnet/volumes';
+import { aloneReducer } from './alone.js';
 import type { CaseCache } from './case-cache.js';
 import { createStepSampler } from './sampling.js';
 import type { TrainingSpec } from './spec.js';
@@ -30,6 +31,7 @@ export function tinySpec(over: Partial<TrainingSpec> = {}): TrainingSpec {
     batch: 4,
     shards: 4,
     slices: 4,
+    onBadSample: 'stop',
     blocks: 'all',
     cases: [caseOf('a', 10), caseOf('b', 7)],
     stepsPerEpoch: 2,
@@ -85,19 +87,14 @@ export function reducerIn(
   order: readonly number[],
   o: { wire?: WireFormat; onReduce?: (step: number, weightsSha256: string) => void } = {},
 ): Reducer {
+  const { length, gradientLength: roundedLength } = layout;
+  const alone = aloneReducer(spec.shards, length, { wire: o.wire ?? 'float32', roundedLength, order });
   return {
+    ...alone,
     async reduce(step, weightsSha256, compute) {
       o.onReduce?.(step, weightsSha256);
-      const leaves = Array.from({ length: spec.shards }, () =>
-        new Float32Array(layout.length).fill(Number.NaN),
-      );
-      for (const shard of order) await compute(shard, leaves[shard] ?? new Float32Array());
-      const wire = o.wire ?? 'float32';
-      return {
-        sum: sumAlone(leaves, { wire, roundedLength: layout.gradientLength }),
-        computed: order,
-        waitSeconds: 0.25,
-      };
+      const found = await alone.reduce(step, weightsSha256, compute);
+      return found.kind === 'badShard' ? found : { ...found, waitSeconds: 0.25 };
     },
   };
 }

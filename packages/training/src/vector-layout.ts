@@ -56,6 +56,10 @@ export function writeShard(
   slot.set(summary.heads, fixedSlotFields);
 }
 
+export function setTotalLoss(layout: VectorLayout, shard: number, vector: Float32Array, loss: number): void {
+  slotOf(layout, shard, vector)[3] = loss;
+}
+
 export function readSummaries(layout: VectorLayout, reduced: Float32Array): ShardSummary[] {
   return Array.from({ length: layout.shards }, (_, shard) => {
     const slot = slotOf(layout, shard, reduced);

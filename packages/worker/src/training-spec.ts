@@ -13,6 +13,7 @@ export function trainingSpecOf({ experiment, run }: RunDocument, plan: TrainingP
     batch: training.batch,
     shards: training.shards,
     slices: data.patch[0],
+    onBadSample: training.onBadSample,
     blocks: data.blocks,
     cases: plan.cases.train,
     stepsPerEpoch: plan.stepsPerEpoch,

@@ -88,6 +88,7 @@ async function makeSpec(folder: string): Promise<TrainingSpec> {
     batch: 1,
     shards: 1,
     slices: 16,
+    onBadSample: 'stop',
     blocks: 'all',
     cases: [item],
     stepsPerEpoch: steps + 2,

@@ -46,7 +46,13 @@ async function smoke(kind: EngineKind, folder: string): Promise<Smoke> {
   const perEpoch = stepsPerEpoch({ cases: sampled, slices: data.patch[0], blocks: data.blocks, batch });
   const spec: TrainingSpec = {
     ...{ run: 'smoke', seed, network: config, loss, optimizer, batch, shards, cases },
-    ...{ slices: data.patch[0], blocks: data.blocks, stepsPerEpoch: perEpoch, stepsTotal: steps },
+    ...{
+      onBadSample: 'stop' as const,
+      slices: data.patch[0],
+      blocks: data.blocks,
+      stepsPerEpoch: perEpoch,
+      stepsTotal: steps,
+    },
   };
   const engine = await openEngine({ kind });
   const network = buildNetwork(config);

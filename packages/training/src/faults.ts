@@ -1,0 +1,97 @@
+import type { Network } from '@lvnet/networks';
+import { Failure } from '@lvnet/core';
+import { z } from 'zod';
+import { namedWeights, type TrainingState } from './state.js';
+import type { Reducer } from './stepper.js';
+import { setTotalLoss, type VectorLayout } from './vector-layout.js';
+
+const kinds = ['flip', 'nan', 'nan-everywhere', 'spike', 'exit', 'abort', 'kill', 'hang'] as const;
+
+const faultsSchema = z.array(
+  z.strictObject({
+    /** Start of the worker's name; the random part of it is not known beforehand. */
+    worker: z.string(),
+    step: z.number().int().positive(),
+    kind: z.enum(kinds),
+  }),
+);
+
+/**
+ * Fire drills: LVNET_FAULTS names faults to be had on purpose, as
+ * [{"worker":"w2","step":12,"kind":"nan"}]. Each happens once, at its worker and step, and says so on stderr.
+ */
+export interface Faults {
+  beforeStep(state: TrainingState, network: Network): Promise<void>;
+  /** A reducer whose shards go wrong where that is asked for. */
+  around(reducer: Reducer, layout: VectorLayout): Reducer;
+}
+
+type Fault = z.infer<typeof faultsSchema>[number];
+
+export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.env): Faults {
+  let planned = readFaults(env).filter((fault) => worker.startsWith(fault.worker));
+  const take = (step: number, wanted: readonly Fault['kind'][]): Fault | undefined => {
+    const fault = planned.find((item) => item.step === step && wanted.includes(item.kind));
+    if (fault === undefined) return undefined;
+    planned = planned.filter((item) => item !== fault);
+    process.stderr.write(`fault ${fault.kind} at step ${String(step)} of ${worker}\n`);
+    return fault;
+  };
+  return {
+    async beforeStep(state, network) {
+      const fault = take(state.step + 1, ['flip', 'exit', 'abort', 'kill', 'hang']);
+      if (fault === undefined) return;
+      if (fault.kind === 'flip') flipBit(state, network);
+      else await end(fault.kind);
+    },
+    around: (reducer, layout) => ({
+      ...reducer,
+      reduce(step, sha, compute) {
+        const fault = take(step, ['nan', 'nan-everywhere', 'spike']);
+        if (fault === undefined) return reducer.reduce(step, sha, compute);
+        let left = 1;
+        return reducer.reduce(step, sha, async (shard, out, skipped) => {
+          const finite = await compute(shard, out, skipped);
+          if (left-- !== 1) return finite;
+          if (fault.kind !== 'spike') return false;
+          setTotalLoss(layout, shard, out, 1e30);
+          return finite;
+        });
+      },
+    }),
+  };
+}
+
+/** The lowest bit of a weight in the middle of the network. */
+function flipBit(state: TrainingState, network: Network): void {
+  const tensors = namedWeights(network, state.weights);
+  const { data } = tensors[tensors.length >> 1] as (typeof tensors)[number];
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+}
+
+async function end(kind: Fault['kind']): Promise<void> {
+  if (kind === 'exit') process.exit(7);
+  if (kind === 'abort') process.abort();
+  if (kind === 'kill') process.kill(process.pid, 'SIGKILL');
+  if (kind === 'hang') for (;;); // the computing thread alone: lease and messages go on
+  await new Promise(() => undefined);
+}
+
+function readFaults(env: NodeJS.ProcessEnv): Fault[] {
+  const text = env['LVNET_FAULTS'];
+  if (text === undefined || text === '') return [];
+  try {
+    return faultsSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new Failure(
+      'ARGUMENT_INVALID',
+      { variable: 'LVNET_FAULTS' },
+      {
+        message: 'LVNET_FAULTS is no list of faults.',
+        hint: `For example [{"worker":"w1","step":12,"kind":"nan"}]; kinds: ${kinds.join(', ')}.`,
+        cause,
+      },
+    );
+  }
+}
