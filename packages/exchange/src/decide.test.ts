@@ -47,13 +47,21 @@ const table: {
     then: undefined,
   },
   {
-    it: 'buries whose connection is gone at the second look',
-    when: { evidence: having({ b: gone }), suspects: new Map([['b', '7']]) },
+    it: 'buries whose connection has been gone for a while',
+    now: 400,
+    when: { evidence: having({ b: gone }), suspects: new Map([['b', { connection: '7', sinceMs: 0 }]]) },
     then: { reason: 'lost', workers: ['b'], why: /connection/ },
   },
   {
+    it: 'waits before it calls a connection gone for good',
+    now: 399,
+    when: { evidence: having({ b: gone }), suspects: new Map([['b', { connection: '7', sinceMs: 0 }]]) },
+    then: undefined,
+  },
+  {
     it: 'trusts who came back with another connection',
-    when: { evidence: having({ b: gone }), suspects: new Map([['b', '6']]) },
+    now: 400,
+    when: { evidence: having({ b: gone }), suspects: new Map([['b', { connection: '6', sinceMs: 0 }]]) },
     then: undefined,
   },
   {

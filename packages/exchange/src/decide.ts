@@ -1,4 +1,4 @@
-import type { Evidence } from './evidence.js';
+import { isGone, type Evidence, type Suspects } from './evidence.js';
 import {
   activeMembers,
   isActive,
@@ -21,8 +21,8 @@ export interface Situation {
   most: number;
   /** By worker; those without evidence are not judged. */
   evidence: ReadonlyMap<string, Evidence>;
-  /** Connections that were gone at the look before this one: one look may fall into a reconnection. */
-  suspects: ReadonlyMap<string, string>;
+  /** From the looks before this one. */
+  suspects: Suspects;
   /** Live workers that stand by, in order of name. */
   standbys: readonly string[];
   /** Before this nobody is accused: this member slept, or the server is new. */
@@ -54,14 +54,16 @@ const worthwhile = 0.9;
  */
 export function decide(now: number, s: Situation, id: string): Decision | undefined {
   return (
-    (now < s.trustUntilMs ? undefined : bury(s, id)) ?? (s.betweenSteps ? welcome(now, s, id) : undefined)
+    (now < s.trustUntilMs ? undefined : bury(now, s, id)) ??
+    (s.betweenSteps ? welcome(now, s, id) : undefined)
   );
 }
 
-function bury({ view, me, evidence, suspects, leaves }: Situation, id: string): Decision | undefined {
+function bury(now: number, s: Situation, id: string): Decision | undefined {
+  const { view, me, evidence, suspects, leaves } = s;
   const others = view.members.filter((member) => member.worker !== me);
   const dead = others.flatMap(({ worker }) => {
-    const why = causeOfDeath(evidence.get(worker), suspects.get(worker));
+    const why = causeOfDeath(evidence.get(worker), suspects.get(worker), now);
     return why === undefined ? [] : [{ worker, why }];
   });
   if (dead.length > 0) {
@@ -76,11 +78,14 @@ function bury({ view, me, evidence, suspects, leaves }: Situation, id: string): 
   return { view: without(view, workers, id, leaves), reason: 'hung', workers, why };
 }
 
-function causeOfDeath(evidence: Evidence | undefined, suspected: string | undefined): string | undefined {
+function causeOfDeath(
+  evidence: Evidence | undefined,
+  suspect: ReturnType<Suspects['get']>,
+  now: number,
+): string | undefined {
   if (evidence === undefined) return undefined;
   if (evidence.connection === undefined) return 'its lease ran out';
-  const goneTwice = evidence.disconnected && suspected === evidence.connection;
-  return goneTwice ? 'its connection ended' : undefined;
+  return isGone(evidence, suspect, now) ? 'its connection ended' : undefined;
 }
 
 /** Only the first member does this, so that two do not deal against each other. */

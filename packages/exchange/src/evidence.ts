@@ -11,6 +11,42 @@ export interface Progress {
   ready: boolean;
 }
 
+/** Connections that the server does not know, by worker, and since when: they may just be being replaced. */
+export type Suspects = ReadonlyMap<string, { connection: string; sinceMs: number }>;
+
+/** A connection that has been gone for so long is not being replaced. */
+export const replacedWithinMs = 400;
+
+/** The suspects after another look. */
+export function nextSuspects(
+  before: Suspects,
+  evidence: ReadonlyMap<string, Evidence>,
+  nowMs: number,
+): Suspects {
+  const suspects = new Map<string, { connection: string; sinceMs: number }>();
+  for (const [worker, { connection, disconnected }] of evidence) {
+    if (connection === undefined || !disconnected) continue;
+    const known = before.get(worker);
+    const sinceMs = known?.connection === connection ? known.sinceMs : nowMs;
+    suspects.set(worker, { connection, sinceMs });
+  }
+  return suspects;
+}
+
+/** Has this connection been gone for so long that it will not come back? */
+export function isGone(
+  { connection, disconnected }: Evidence,
+  suspect: ReturnType<Suspects['get']>,
+  nowMs: number,
+): boolean {
+  return (
+    disconnected &&
+    connection !== undefined &&
+    suspect?.connection === connection &&
+    nowMs - suspect.sinceMs >= replacedWithinMs
+  );
+}
+
 /** What the server shows of a worker. */
 export interface Evidence {
   /** The number of its connection; undefined: no lease, which has run out. */

@@ -1,30 +1,10 @@
-import { Worker } from 'node:worker_threads';
-import { asFailure, Failure, invariant } from '@lvnet/core';
+import { asFailure, Failure, type Clock } from '@lvnet/core';
 import { failureOf } from './context.js';
-import type { ExchangeFact, FromThread, ThreadOptions, ToThread } from './messages.js';
+import type { ExchangeFact, FromThread, Replies, Request, SessionOptions, ToThread } from './messages.js';
 import { rankOf, type View } from './view.js';
-import type { WireFormat } from './wire.js';
 
-export interface ExchangeOptions {
-  run: string;
-  /** Drawn at process start; a restarted process is a newcomer. */
-  worker: string;
-  /** The tensor server. */
-  redisUrl: string;
-  /** Leaves of the tree. */
-  shards: number;
-  /** float32 elements of one vector. */
-  length: number;
-  /** Leading elements that the bf16 wire rounds. */
-  roundedLength: number;
-  wire: WireFormat;
-  minMembers: number;
-  wantedMembers: number;
-  /** How long the founder of a life waits for `wantedMembers`. */
-  gatherMs: number;
-  /** The run had a life before. */
-  hasLived: boolean;
-  leaseMs?: number;
+/** What a member's exchange asks of the member, and tells it. */
+export interface MemberSide {
   /** Called when this member founds a life: the next life number and the step of the checkpoint to start from. */
   foundLife: () => Promise<{ life: number; step: number }>;
   /** Called between steps when somebody joins: the state of the last step. */
@@ -32,15 +12,8 @@ export interface ExchangeOptions {
   onReport: (fact: ExchangeFact) => void;
 }
 
-export interface Seat {
-  life: number;
-  /** The step whose weights are the start. */
-  step: number;
-  source: 'checkpoint' | 'peer';
-  /** What a peer's `snapshot` gave, for source `peer`. */
-  state: Uint8Array | null;
-  view: View;
-}
+/** Where a member starts: `step` is the step whose weights are the start, `state` what a peer's `snapshot` gave. */
+export type Seat = Replies['join'];
 
 export interface Reduced {
   kind: 'reduced';
@@ -96,65 +69,82 @@ export interface Exchange {
   close(): Promise<void>;
 }
 
-const defaultLeaseMs = 2_500;
+/** The way to a session, wherever it runs. */
+export interface SessionPort {
+  post(message: ToThread): void;
+  /** Called once, before anything is posted. */
+  listen(onMessage: (message: FromThread) => void, onEnd: (failure: Failure) => void): void;
+  close(): Promise<void>;
+}
 
-/** Opens one member's exchange: a thread that holds the lease and does the sums. */
-export function openExchange(options: ExchangeOptions): Exchange {
-  const bytes = options.length * Float32Array.BYTES_PER_ELEMENT;
-  const sums = [new SharedArrayBuffer(bytes), new SharedArrayBuffer(bytes)] as const;
-  const thread = new Worker(new URL('./thread.js', import.meta.url), {
-    workerData: threadOptions(options, sums),
-  });
-  const post = (message: ToThread) => {
-    thread.postMessage(message);
-  };
+/** A member's exchange over a session that does the sums and holds the lease. */
+export function exchangeOver(
+  port: SessionPort,
+  session: Pick<SessionOptions, 'worker' | 'length' | 'sums'>,
+  side: MemberSide,
+  clock: Clock,
+): Exchange {
+  const { sums } = session;
   const leaves = new Map<number, SharedArrayBuffer>();
   let view: View | undefined;
-  let listener: ((message: FromThread) => void) | undefined;
+  let waiting: Waiting | undefined;
   let ended: Failure | undefined;
-  thread.on('message', (message: FromThread) => {
-    if (message.kind === 'fact') {
-      if (message.fact.kind === 'view') view = message.fact.view;
-      options.onReport(message.fact);
-    } else if (message.kind === 'found') {
-      answer(post, async () => ({ kind: 'founded', ...(await options.foundLife()) }));
-    } else if (message.kind === 'needSnapshot') {
-      answer(post, () => Promise.resolve({ kind: 'snapshot', ...options.snapshot() }));
-    } else listener?.(message);
-  });
-  thread.on('error', (error) => {
-    ended = new Failure(
-      'EXCHANGE_LOST',
-      {},
-      { message: `The exchange thread failed: ${error.message}`, cause: error },
-    );
-    listener?.({ kind: 'failed', failure: ended.toJSON() });
-  });
+  let lastId = 0;
 
-  /** Sends a request and hears messages until `take` returns a result. */
-  const request = <T>(message: ToThread, take: (reply: FromThread) => T | undefined): Promise<T> =>
-    new Promise((resolve, reject) => {
-      if (ended !== undefined) {
-        reject(ended);
+  const answer = (work: () => Promise<ToThread>) => {
+    const refuse = (error: unknown) => {
+      port.post({ kind: 'refused', failure: asFailure(error).toJSON() });
+    };
+    Promise.resolve()
+      .then(work)
+      .then((message) => {
+        port.post(message);
+      })
+      .catch(refuse);
+  };
+  const receive = (message: FromThread) => {
+    switch (message.kind) {
+      case 'fact':
+        if (message.fact.kind === 'view') view = message.fact.view;
+        side.onReport(message.fact);
         return;
-      }
-      invariant(listener === undefined, 'one request at a time');
-      listener = (reply) => {
-        if (reply.kind === 'failed') {
-          listener = undefined;
-          if (reply.failure.code === 'MEMBER_EVICTED') view = undefined;
-          reject(failureOf(reply.failure));
-          return;
-        }
-        const result = take(reply);
-        if (result === undefined) return;
-        listener = undefined;
-        resolve(result);
-      };
-      post(message);
+      case 'found':
+        answer(async () => ({ kind: 'founded', ...(await side.foundLife()) }));
+        return;
+      case 'needSnapshot':
+        answer(() => Promise.resolve({ kind: 'snapshot', ...side.snapshot() }));
+        return;
+      case 'compute':
+        waiting?.onCompute?.(message);
+        return;
+      case 'reply':
+        if (message.id === waiting?.id) waiting.resolve(message.reply);
+        return;
+      case 'failed':
+        if (message.id !== waiting?.id) return;
+        if (message.failure.code === 'MEMBER_EVICTED') view = undefined;
+        waiting.reject(failureOf(message.failure));
+    }
+  };
+  port.listen(receive, (failure) => {
+    ended = failure;
+    waiting?.reject(failure);
+  });
+  /** One request at a time; a new one gives up the one before. */
+  const request = async <K extends Request['kind']>(
+    content: Extract<Request, { kind: K }>,
+    onCompute?: Waiting['onCompute'],
+  ): Promise<Replies[K]> => {
+    if (ended !== undefined) throw ended;
+    const id = ++lastId;
+    const reply = await new Promise<Replies[keyof Replies]>((resolve, reject) => {
+      waiting = { id, resolve, reject, onCompute };
+      port.post({ kind: 'request', id, request: content });
     });
-
+    return reply as Replies[K];
+  };
   const leafBuffer = (shard: number): SharedArrayBuffer => {
+    const bytes = session.length * Float32Array.BYTES_PER_ELEMENT;
     const known = leaves.get(shard) ?? new SharedArrayBuffer(bytes);
     leaves.set(shard, known);
     return known;
@@ -162,13 +152,13 @@ export function openExchange(options: ExchangeOptions): Exchange {
   return {
     async join(signal) {
       const onAbort = () => {
-        post({ kind: 'cancel' });
+        port.post({ kind: 'cancel' });
       };
       if (signal.aborted)
         throw new Failure('CANCELLED', {}, { message: 'The wait for a seat was given up.' });
       signal.addEventListener('abort', onAbort, { once: true });
       try {
-        const seat = await request({ kind: 'join' }, (reply) => (reply.kind === 'seat' ? reply : undefined));
+        const seat = await request({ kind: 'join' });
         view = seat.view;
         return seat;
       } finally {
@@ -176,77 +166,49 @@ export function openExchange(options: ExchangeOptions): Exchange {
       }
     },
     async reduce(step, weightsSha256, compute) {
-      const startMs = performance.now();
+      const startMs = clock.monotonicMs();
       let busyMs = 0;
       const computed: number[] = [];
       let chain = Promise.resolve();
       const computeOne = async (shard: number, skipped: boolean) => {
-        const fromMs = performance.now();
+        const fromMs = clock.monotonicMs();
         const buffer = leafBuffer(shard);
         const finite = await compute(shard, new Float32Array(buffer), skipped);
-        const ms = performance.now() - fromMs;
+        const ms = clock.monotonicMs() - fromMs;
         busyMs += ms;
         computed.push(shard);
-        post({ kind: 'leaf', step, shard, buffer, seconds: ms / 1000, finite });
+        port.post({ kind: 'leaf', step, shard, buffer, seconds: ms / 1000, finite });
       };
       const onFailure = (error: unknown) => {
-        listener?.({ kind: 'failed', failure: asFailure(error).toJSON() });
+        waiting?.reject(asFailure(error));
       };
       const reply = await request({ kind: 'reduce', step, weightsSha256 }, (message) => {
-        if (message.kind === 'compute' && message.step === step) {
-          chain = chain.then(() => computeOne(message.shard, message.skipped)).catch(onFailure);
-        }
-        return message.kind === 'reduced' || message.kind === 'badShard' ? message : undefined;
+        if (message.step !== step) return;
+        chain = chain.then(() => computeOne(message.shard, message.skipped)).catch(onFailure);
       });
       await chain; // a leaf that came too late for the sum must not be computed into the next step
-      if (reply.kind === 'badShard') return { kind: 'badShard', shard: reply.shard };
+      if (reply.kind === 'badShard') return reply;
       view = reply.view;
-      const waitSeconds = Math.max(0, performance.now() - startMs - busyMs) / 1000;
+      const waitSeconds = Math.max(0, clock.monotonicMs() - startMs - busyMs) / 1000;
       const sum = new Float32Array(step % 2 === 0 ? sums[0] : sums[1]);
-      const { attempt, bytesIn, bytesOut } = reply;
-      return { kind: 'reduced', attempt, sum, view: reply.view, computed, waitSeconds, bytesIn, bytesOut };
+      return { ...reply, sum, computed, waitSeconds };
     },
-    async commit(step, attempt) {
-      const reply = await request({ kind: 'commit', step, attempt }, takeSettled);
-      return reply.committed;
-    },
-    async discard(step, attempt, shard, loss) {
-      await request({ kind: 'discard', step, attempt, shard, loss }, takeSettled);
-    },
-    async skip(step, shard) {
-      await request({ kind: 'skip', step, shard }, takeSettled);
-    },
+    commit: (step, attempt) => request({ kind: 'commit', step, attempt }),
+    discard: (step, attempt, shard, loss) => request({ kind: 'discard', step, attempt, shard, loss }),
+    skip: (step, shard) => request({ kind: 'skip', step, shard }),
     view: () => view,
-    rank: () => (view === undefined ? -1 : rankOf(view, options.worker)),
+    rank: () => (view === undefined ? -1 : rankOf(view, session.worker)),
     async leave(o = {}) {
-      listener = undefined; // an unfinished wait ends here
-      await request({ kind: 'leave', finished: o.finished === true }, (reply) =>
-        reply.kind === 'left' ? true : undefined,
-      );
+      await request({ kind: 'leave', finished: o.finished === true });
       view = undefined;
     },
-    async close() {
-      post({ kind: 'close' });
-      await thread.terminate();
-    },
+    close: () => port.close(),
   };
 }
 
-const takeSettled = (reply: FromThread) => (reply.kind === 'settled' ? reply : undefined);
-
-function threadOptions(options: ExchangeOptions, sums: ThreadOptions['sums']): ThreadOptions {
-  const { run, worker, redisUrl, shards, length, roundedLength, wire } = options;
-  const { minMembers, wantedMembers, gatherMs, hasLived, leaseMs = defaultLeaseMs } = options;
-  return {
-    ...{ run, worker, redisUrl, shards, length, roundedLength, wire },
-    ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, sums },
-  };
-}
-
-function answer(post: (message: ToThread) => void, work: () => Promise<ToThread>): void {
-  Promise.resolve()
-    .then(work)
-    .then(post, (error: unknown) => {
-      post({ kind: 'refused', failure: asFailure(error).toJSON() });
-    });
+interface Waiting {
+  id: number;
+  resolve: (reply: Replies[keyof Replies]) => void;
+  reject: (failure: Failure) => void;
+  onCompute: ((message: Extract<FromThread, { kind: 'compute' }>) => void) | undefined;
 }

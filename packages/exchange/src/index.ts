@@ -2,15 +2,8 @@
  * Exact sums over Redis: a fixed tree over the shards, an agreed view of the members, and one thread per
  * member that keeps its lease and adds what arrives. Bytes never depend on who takes part or in what order.
  */
-export {
-  openExchange,
-  type BadShard,
-  type ComputeShard,
-  type Exchange,
-  type ExchangeOptions,
-  type Reduced,
-  type Seat,
-} from './exchange.js';
+export { openExchange, type ExchangeOptions } from './open-exchange.js';
+export type { BadShard, ComputeShard, Exchange, Reduced, Seat } from './exchange.js';
 export type { ChangeReason } from './decide.js';
 export type { ExchangeFact } from './messages.js';
 export type { Barred, Member, Retry, View } from './view.js';

@@ -1,5 +1,7 @@
 import { keys } from '@lvnet/redis';
 import { cancelled, type Context } from './context.js';
+import type { Replies } from './messages.js';
+import { isGone, nextSuspects, type Suspects } from './evidence.js';
 import { firstView, memberOf, without, type View } from './view.js';
 
 const pollMs = 60;
@@ -7,7 +9,7 @@ const pollMs = 60;
 const abandonedMs = 6_500;
 
 /** Stands by until there is a seat: invited by the members, or as founder of a new life. */
-export async function join(context: Context): Promise<void> {
+export async function join(context: Context): Promise<Replies['join']> {
   const { clock } = context;
   Object.assign(context, { seated: false, cancelled: false, view: undefined });
   context.progress = { step: 0, done: 0, startedMs: undefined, ready: false };
@@ -15,7 +17,8 @@ export async function join(context: Context): Promise<void> {
   const waiting: Waiting = { startMs, aliveMs: startMs, suspects: new Map() };
   for (;;) {
     if (context.cancelled) throw cancelled('The wait for a seat was given up.');
-    if (await context.insist(() => attempt(context, waiting))) return;
+    const seat = await context.insist(() => attempt(context, waiting));
+    if (seat !== undefined) return seat;
     await context.pause(pollMs);
   }
 }
@@ -24,18 +27,19 @@ interface Waiting {
   startMs: number;
   /** When a member was last seen alive. */
   aliveMs: number;
-  /** Connections that were gone at the last look. */
-  suspects: Map<string, string>;
+  suspects: Suspects;
 }
 
-async function attempt(context: Context, waiting: Waiting): Promise<boolean> {
+type Seat = Replies['join'];
+
+async function attempt(context: Context, waiting: Waiting): Promise<Seat | undefined> {
   const { membership, options } = context;
   await context.renew();
   const found = await membership.read();
   const me = found === undefined ? undefined : memberOf(found, options.worker);
   if (found !== undefined && me !== undefined) return takeSeat(context, found, me.fromStep - 1, me.source);
   if (found !== undefined && found.members.length > 0) {
-    if (!(await areAllDead(context, found, waiting))) return false;
+    if (!(await areAllDead(context, found, waiting))) return undefined;
   }
   return foundLife(context, found, waiting);
 }
@@ -43,41 +47,36 @@ async function attempt(context: Context, waiting: Waiting): Promise<boolean> {
 /** Connections that ended are sure; a lease that ran out may come back with the server for a while. */
 async function areAllDead({ clock, membership }: Context, view: View, waiting: Waiting): Promise<boolean> {
   const evidence = await membership.evidence(view.members.map((member) => member.worker));
-  const before = waiting.suspects;
-  waiting.suspects = new Map();
-  let alive = 0;
-  let unsure = 0;
-  for (const [worker, { connection, disconnected }] of evidence) {
-    if (connection === undefined) unsure++;
-    else if (!disconnected) alive++;
-    else {
-      waiting.suspects.set(worker, connection);
-      if (before.get(worker) !== connection) alive++;
-    }
-  }
-  if (alive > 0) waiting.aliveMs = clock.monotonicMs();
-  return alive === 0 && (unsure === 0 || clock.monotonicMs() - waiting.aliveMs > abandonedMs);
+  const nowMs = clock.monotonicMs();
+  waiting.suspects = nextSuspects(waiting.suspects, evidence, nowMs);
+  const unsure = [...evidence].filter(([worker, item]) => !isGone(item, waiting.suspects.get(worker), nowMs));
+  if (unsure.some(([, { connection }]) => connection !== undefined)) waiting.aliveMs = nowMs;
+  return unsure.length === 0 || nowMs - waiting.aliveMs > abandonedMs;
 }
 
 /** The first standby in order of name founds, once enough have come or have been waited for. */
-async function foundLife(context: Context, before: View | undefined, waiting: Waiting): Promise<boolean> {
+async function foundLife(
+  context: Context,
+  before: View | undefined,
+  waiting: Waiting,
+): Promise<Seat | undefined> {
   const { clock, membership, options } = context;
   const standbys = await membership.standbys();
-  if (standbys[0] !== options.worker) return false;
+  if (standbys[0] !== options.worker) return undefined;
   const waitedMs = clock.monotonicMs() - waiting.startMs;
   const most = Math.min(options.wantedMembers, options.shards);
   const enough =
     standbys.length >= most || (standbys.length >= options.minMembers && waitedMs >= options.gatherMs);
-  if (!enough) return false;
+  if (!enough) return undefined;
   // The run lived before, and its view is gone: members may be on their way back to a server that lost it.
   const isLost = before === undefined && context.hasLived;
-  if (isLost && clock.monotonicMs() - waiting.aliveMs < abandonedMs) return false;
+  if (isLost && clock.monotonicMs() - waiting.aliveMs < abandonedMs) return undefined;
   const reply = await context.ask({ kind: 'found' });
-  if (reply.kind !== 'founded') return false;
+  if (reply.kind !== 'founded') return undefined;
   const workers = standbys.slice(0, most);
   const next = firstView(before, reply.life, workers, reply.step, context.newId(), options.shards);
   const why = `life ${String(reply.life)} begins after step ${String(reply.step)} with ${workers.join(', ')}`;
-  if (!(await context.change(before, next, 'founded', workers, why))) return false;
+  if (!(await context.change(before, next, 'founded', workers, why))) return undefined;
   return takeSeat(context, next, reply.step, 'checkpoint');
 }
 
@@ -86,19 +85,18 @@ async function takeSeat(
   view: View,
   step: number,
   source: 'checkpoint' | 'peer',
-): Promise<boolean> {
+): Promise<Seat | undefined> {
   const { options, link } = context;
   const state = source === 'peer' ? await link.command(['GET', keys.state(options.run, step)]) : null;
   if (source === 'peer' && !Buffer.isBuffer(state)) {
     // The state that this worker was invited with is gone: it stands by again.
     const next = without(view, [options.worker], context.newId(), options.shards);
     await context.change(view, next, 'leave', [options.worker], `the state for ${options.worker} is gone`);
-    return false;
+    return undefined;
   }
   Object.assign(context, { seated: true, view, viewIsOld: false, hasLived: true, committed: step });
   context.progress = { step, done: 0, startedMs: undefined, ready: false };
   await context.renew();
   const bytes = Buffer.isBuffer(state) ? new Uint8Array(state) : null;
-  context.send({ kind: 'seat', life: view.life, step, source, state: bytes, view });
-  return true;
+  return { life: view.life, step, source, state: bytes, view };
 }

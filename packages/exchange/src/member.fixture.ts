@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asFailure, sleep } from '@lvnet/core';
-import { openExchange } from './exchange.js';
+import { openExchange } from './open-exchange.js';
 
 /**
  * A member with a toy model: the leaf of shard m at step s is a function of (weights, s, m) only, so the
@@ -18,6 +18,7 @@ interface Settings {
   wire: 'float32' | 'bf16';
   wanted: number;
   stepMs: number;
+  gatherMs: number;
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
@@ -73,7 +74,7 @@ async function main(): Promise<void> {
     wire: settings.wire,
     minMembers: 1,
     wantedMembers: settings.wanted,
-    gatherMs: 3_000,
+    gatherMs: settings.gatherMs,
     hasLived: existsSync(join(folder, 'life1')),
     foundLife: () => Promise.resolve({ life: nextLife(), step: newestCheckpoint().step }),
     snapshot: () => ({ step: state.step, bytes: encode(state) }),

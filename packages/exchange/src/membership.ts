@@ -47,8 +47,9 @@ export function createMembership({ link, run, worker, leaseMs, keepSeconds }: Me
   const view = keys.view(run);
 
   const evidenceOf = async (name: string): Promise<Evidence> => {
-    const text =
-      (await command('GET', keys.lease(run, name))) ?? (await command('GET', keys.standby(run, name)));
+    // Whoever takes a seat writes its lease before it gives up its place as standby: asked in this order, one is there.
+    const standby = await command('GET', keys.standby(run, name));
+    const text = (await command('GET', keys.lease(run, name))) ?? standby;
     const lease = readLease(text);
     if (lease.connection === undefined) return { ...lease, disconnected: true };
     const listed = await command('CLIENT', 'LIST', 'ID', lease.connection);

@@ -25,43 +25,48 @@ export interface ThreadOptions extends SessionOptions {
   redisUrl: string;
 }
 
-export type ToThread =
+/** What the member asks; each request is answered once, one after the other. */
+export type Request =
   | { kind: 'join' }
-  | { kind: 'cancel' }
   | { kind: 'reduce'; step: number; weightsSha256: string }
-  /** A shard's vector; `finite` false: it must not be used by anybody. */
-  | { kind: 'leaf'; step: number; shard: number; buffer: SharedArrayBuffer; seconds: number; finite: boolean }
   /** The sum of an attempt is good. */
   | { kind: 'commit'; step: number; attempt: number }
   /** The sum of an attempt shows that a shard is wrong: do the step again with it at another member. */
   | { kind: 'discard'; step: number; attempt: number; shard: number; loss: number }
   /** A shard's samples are bad: do the step again without them. */
   | { kind: 'skip'; step: number; shard: number }
+  | { kind: 'leave'; finished: boolean };
+
+/** By the kind of the request. */
+export interface Replies {
+  join: { life: number; step: number; source: 'checkpoint' | 'peer'; state: Uint8Array | null; view: View };
+  reduce:
+    | { kind: 'reduced'; attempt: number; view: View; bytesIn: number; bytesOut: number }
+    /** Whoever computed it found the shard not finite: its samples are to blame. */
+    | { kind: 'badShard'; shard: number };
+  /** False: reduce the step again. */
+  commit: boolean;
+  discard: undefined;
+  skip: undefined;
+  leave: undefined;
+}
+
+export type ToThread =
+  | { kind: 'request'; id: number; request: Request }
+  | { kind: 'cancel' }
+  /** A shard's vector; `finite` false: it must not be used by anybody. */
+  | { kind: 'leaf'; step: number; shard: number; buffer: SharedArrayBuffer; seconds: number; finite: boolean }
   | { kind: 'founded'; life: number; step: number }
   | { kind: 'snapshot'; step: number; bytes: Uint8Array }
   | { kind: 'refused'; failure: FailureText }
-  | { kind: 'leave'; finished: boolean }
   | { kind: 'close' };
 
 export type FromThread =
+  | { kind: 'reply'; id: number; reply: Replies[keyof Replies] }
+  | { kind: 'failed'; id: number; failure: FailureText }
+  | { kind: 'compute'; step: number; shard: number; skipped: boolean }
   | { kind: 'found' }
   | { kind: 'needSnapshot' }
-  | {
-      kind: 'seat';
-      life: number;
-      step: number;
-      source: 'checkpoint' | 'peer';
-      state: Uint8Array | null;
-      view: View;
-    }
-  | { kind: 'compute'; step: number; shard: number; skipped: boolean }
-  | { kind: 'reduced'; step: number; attempt: number; view: View; bytesIn: number; bytesOut: number }
-  /** Whoever computed it found the shard not finite: its samples are to blame. */
-  | { kind: 'badShard'; step: number; shard: number }
-  /** The answer to commit, discard and skip; `committed` false: reduce the step again. */
-  | { kind: 'settled'; committed: boolean }
-  | { kind: 'left' }
-  | { kind: 'failed'; failure: FailureText }
   | { kind: 'fact'; fact: ExchangeFact };
 
 export interface FailureText {

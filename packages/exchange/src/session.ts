@@ -3,7 +3,7 @@ import { keys } from '@lvnet/redis';
 import { bucketTable } from './buckets.js';
 import { createContext, type Context, type SessionParts } from './context.js';
 import { join } from './joining.js';
-import type { ToThread } from './messages.js';
+import type { Replies, Request, ToThread } from './messages.js';
 import { createStepping } from './stepping.js';
 import { rankOf, without } from './view.js';
 
@@ -20,59 +20,54 @@ export interface Session {
 export function createSession(parts: SessionParts): Session {
   const context = createContext(parts);
   const stepping = createStepping(context, bucketTable(parts.options.length));
-  const guarded = (work: Promise<void>) => {
-    work.catch((error: unknown) => {
-      const failure = asFailure(error);
-      if (failure.code === 'MEMBER_EVICTED') context.seated = false;
-      context.send({ kind: 'failed', failure: failure.toJSON() });
-    });
-  };
-  const settled = (work: Promise<boolean | void>) => {
-    guarded(
-      work.then((committed) => {
-        context.send({ kind: 'settled', committed: committed === true });
-      }),
-    );
-  };
-  const rejoin = async () => {
-    await stepping.reset();
-    await join(context);
+  const perform = async (request: Request): Promise<Replies[keyof Replies]> => {
+    switch (request.kind) {
+      case 'join':
+        await stepping.reset();
+        return join(context);
+      case 'reduce':
+        return stepping.reduce(request.step, request.weightsSha256);
+      case 'commit':
+        return stepping.commit(request.step, request.attempt);
+      case 'discard':
+        return stepping.discard(request.step, request.attempt, request.shard, request.loss);
+      case 'skip':
+        return stepping.skip(request.step, request.shard);
+      case 'leave':
+        return leave(context, request.finished);
+    }
   };
   void beat(context);
   return {
     receive(message) {
       switch (message.kind) {
-        case 'join':
-          guarded(rejoin());
+        case 'request': {
+          const { id } = message;
+          perform(message.request).then(
+            (reply) => {
+              context.send({ kind: 'reply', id, reply });
+            },
+            (error: unknown) => {
+              const failure = asFailure(error);
+              if (failure.code === 'MEMBER_EVICTED') context.seated = false;
+              context.send({ kind: 'failed', id, failure: failure.toJSON() });
+            },
+          );
           return;
+        }
         case 'cancel':
           context.cancelled = true;
           context.wake();
-          return;
-        case 'reduce':
-          guarded(stepping.reduce(message.step, message.weightsSha256));
           return;
         case 'leaf': {
           const values = new Float32Array(message.buffer);
           stepping.leaf(message.step, message.shard, values, message.seconds, message.finite);
           return;
         }
-        case 'commit':
-          settled(stepping.commit(message.step, message.attempt));
-          return;
-        case 'discard':
-          settled(stepping.discard(message.step, message.attempt, message.shard, message.loss));
-          return;
-        case 'skip':
-          settled(stepping.skip(message.step, message.shard));
-          return;
         case 'founded':
         case 'snapshot':
         case 'refused':
           context.answer(message);
-          return;
-        case 'leave':
-          guarded(leave(context, message.finished));
           return;
         case 'close':
           context.closed = true;
@@ -93,7 +88,7 @@ async function beat(context: Context): Promise<void> {
 }
 
 /** Gives the seat back; the last one of a finished run removes every key of it. */
-async function leave(context: Context, finished: boolean): Promise<void> {
+async function leave(context: Context, finished: boolean): Promise<undefined> {
   const { options, membership } = context;
   const { worker, shards } = options;
   const wasSeated = context.seated;
@@ -108,7 +103,7 @@ async function leave(context: Context, finished: boolean): Promise<void> {
     break;
   }
   await context.insist(() => membership.retire());
-  context.send({ kind: 'left' });
+  return undefined;
 }
 
 async function removeEverything({ link, options }: Context): Promise<void> {

@@ -3,8 +3,9 @@ import { keys } from '@lvnet/redis';
 import type { Bucket } from './buckets.js';
 import { takenMessage, tensorSeconds, wantMessage, type Context } from './context.js';
 import { decide, type Decision } from './decide.js';
-import type { Evidence } from './evidence.js';
+import { nextSuspects, type Evidence, type Suspects } from './evidence.js';
 import { createMemory } from './memory.js';
+import type { Replies } from './messages.js';
 import { speculate } from './speculate.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
 import type { TensorKey } from './tensor-keys.js';
@@ -34,14 +35,14 @@ const followedSteps = 16;
 
 /** The steps of a member with a seat, one after the other. */
 export interface Stepping {
-  reduce(step: number, weightsSha256: string): Promise<void>;
+  reduce(step: number, weightsSha256: string): Promise<Replies['reduce']>;
   leaf(step: number, shard: number, values: Float32Array, seconds: number, finite: boolean): void;
   /** False where the members do the step again. */
   commit(step: number, attempt: number): Promise<boolean>;
   /** The sum of an attempt shows that a shard is wrong: the step is done again, with it at another member. */
-  discard(step: number, attempt: number, shard: number, loss: number): Promise<void>;
+  discard(step: number, attempt: number, shard: number, loss: number): Promise<undefined>;
   /** The step is done again without a shard's samples. */
-  skip(step: number, shard: number): Promise<void>;
+  skip(step: number, shard: number): Promise<undefined>;
   /** Forgets the steps of a former seat. */
   reset(): Promise<void>;
 }
@@ -72,7 +73,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   let current: Current | undefined;
   let previous: StepExchange | undefined;
   let isReducing = false;
-  let suspects = new Map<string, string>();
+  let suspects: Suspects = new Map();
   let admitMs = Number.NEGATIVE_INFINITY;
   let dealAgainMs = Number.NEGATIVE_INFINITY;
 
@@ -136,7 +137,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       ...{ lookedMs: nowMs, wantedMs: nowMs },
     };
   };
-  const reduce = async (step: number, weightsSha256: string): Promise<void> => {
+  const reduce = async (step: number, weightsSha256: string): Promise<Replies['reduce']> => {
     const now = await open(step, weightsSha256);
     current = now;
     context.progress = { step, done: 0, startedMs: undefined, ready: true };
@@ -147,10 +148,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       await settleViewChange(now, view);
       if (now.exchange.isDone(view)) break;
       const [bad] = badShards(view, step);
-      if (bad !== undefined) {
-        send({ kind: 'badShard', step, shard: bad });
-        return;
-      }
+      if (bad !== undefined) return { kind: 'badShard', shard: bad };
       if (now.poisoned.size > 0) {
         await context.insist(() => confess(now, view));
         continue;
@@ -169,14 +167,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     written.set(step, exchange.written());
     const { bytes } = exchange;
     const view = context.view as View;
-    send({
-      kind: 'reduced',
-      step,
-      attempt: exchange.position().attempt,
-      view,
-      bytesIn: bytes.in,
-      bytesOut: bytes.out,
-    });
+    const { attempt } = exchange.position();
+    return { kind: 'reduced', attempt, view, bytesIn: bytes.in, bytesOut: bytes.out };
   };
   /** False where the connection broke: everything is asked for anew. */
   const advance = async (now: Current, view: View, lookAround: boolean): Promise<boolean> => {
@@ -258,8 +250,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     if (others.length === 0) return;
     const { step } = now.exchange;
     const evidence = await membership.evidence(others);
+    suspects = nextSuspects(suspects, evidence, clock.monotonicMs());
     const decision = decide(clock.monotonicMs(), situation(view, step, evidence, [], false), context.newId());
-    suspects = suspectsOf(evidence);
     if (decision !== undefined) {
       await carryOut(view, decision);
       return;
@@ -338,13 +330,13 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     step: number,
     isThere: (view: View) => boolean,
     proposal: (view: View) => { next: View; blamed: string; why: string },
-  ): Promise<void> =>
+  ): Promise<undefined> =>
     context.insist(async () => {
       for (;;) {
         const view = await currentView();
-        if (isThere(view)) return;
+        if (isThere(view)) return undefined;
         const { next, blamed, why } = proposal(view);
-        if ((await again(view, next, step, blamed, why)) !== 'outdated') return;
+        if ((await again(view, next, step, blamed, why)) !== 'outdated') return undefined;
       }
     });
   const dropOld = async (step: number): Promise<void> => {
@@ -362,7 +354,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     async reduce(step, weightsSha256) {
       isReducing = true;
       try {
-        await reduce(step, weightsSha256);
+        return await reduce(step, weightsSha256);
       } finally {
         isReducing = false;
       }
@@ -413,13 +405,6 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     },
   };
 }
-
-const suspectsOf = (evidence: ReadonlyMap<string, Evidence>): Map<string, string> =>
-  new Map(
-    [...evidence].flatMap(([worker, { connection, disconnected }]) =>
-      connection !== undefined && disconnected ? [[worker, connection] as const] : [],
-    ),
-  );
 
 function evicted(view: View | undefined): Failure {
   return new Failure(
