@@ -1,7 +1,7 @@
 import { Failure, type Clock } from '@lvnet/core';
 import type { ChangeReason } from './decide.js';
 import { createLeafTimes, type LeafTimes } from './leaf-times.js';
-import type { Link, LinkEvents, OpenLink } from './link.js';
+import { createLink, type Link, type LinkEvents, type Wires } from './link.js';
 import { createMembership, type Membership } from './membership.js';
 import type { FailureText, FromThread, SessionOptions, ToThread } from './messages.js';
 import { parseTensorKey, type TensorKey } from './tensor-keys.js';
@@ -9,7 +9,8 @@ import type { View } from './view.js';
 
 export interface SessionParts {
   options: SessionOptions;
-  openLink: OpenLink;
+  /** Two fresh connections to the tensor server. */
+  connect: () => Promise<Wires>;
   clock: Clock;
   /** Random, for views. */
   newId: () => string;
@@ -25,6 +26,7 @@ export interface Context extends SessionParts {
   view: View | undefined;
   viewIsOld: boolean;
   seated: boolean;
+  isJoining: boolean;
   cancelled: boolean;
   closed: boolean;
   hasLived: boolean;
@@ -76,6 +78,19 @@ export function createContext(parts: SessionParts): Context {
   let woken = false; // something happened while nobody was waiting
   let onAnswer: ((message: ToThread) => void) | undefined;
   let refusalMs = Number.NEGATIVE_INFINITY;
+  let alarmMs: number | undefined;
+
+  /** One timer at a time: an earlier one than asked for does no harm. */
+  const setAlarm = (durationMs: number) => {
+    if (alarmMs !== undefined) return;
+    const dueMs = clock.monotonicMs() + durationMs;
+    alarmMs = dueMs;
+    void clock.sleep(durationMs).then(() => {
+      alarmMs = undefined;
+      noticeSleep(context, clock.monotonicMs() - dueMs);
+      wakeUp();
+    });
+  };
 
   const events: LinkEvents = {
     onMessage(payload) {
@@ -99,7 +114,7 @@ export function createContext(parts: SessionParts): Context {
       context.wake();
     },
   };
-  const link = parts.openLink(events);
+  const link = createLink(parts.connect, clock, events);
   const { run, worker, leaseMs } = options;
   const context: Context = {
     ...parts,
@@ -109,6 +124,7 @@ export function createContext(parts: SessionParts): Context {
     view: undefined,
     viewIsOld: true,
     seated: false,
+    isJoining: false,
     cancelled: false,
     closed: false,
     hasLived: options.hasLived,
@@ -136,19 +152,12 @@ export function createContext(parts: SessionParts): Context {
       wakeUp();
     },
     async pause(durationMs) {
-      if (woken) {
-        woken = false;
-        return;
+      if (!woken) {
+        const wakened = new Promise<void>((resolve) => (wakeUp = resolve));
+        setAlarm(durationMs);
+        await wakened;
       }
-      const startMs = clock.monotonicMs();
-      const done = new AbortController();
-      await Promise.race([
-        clock.sleep(durationMs, done.signal).catch(() => undefined),
-        new Promise<void>((resolve) => (wakeUp = resolve)),
-      ]);
-      done.abort();
       woken = false;
-      noticeSleep(context, clock.monotonicMs() - startMs - durationMs);
     },
     async recover(error) {
       if (error instanceof Failure) throw error;

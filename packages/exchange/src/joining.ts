@@ -15,11 +15,16 @@ export async function join(context: Context): Promise<Replies['join']> {
   context.progress = { step: 0, done: 0, startedMs: undefined, ready: false };
   const startMs = clock.monotonicMs();
   const waiting: Waiting = { startMs, aliveMs: startMs, suspects: new Map() };
-  for (;;) {
-    if (context.cancelled) throw cancelled('The wait for a seat was given up.');
-    const seat = await context.insist(() => attempt(context, waiting));
-    if (seat !== undefined) return seat;
-    await context.pause(pollMs);
+  context.isJoining = true;
+  try {
+    for (;;) {
+      if (context.cancelled) throw cancelled('The wait for a seat was given up.');
+      const seat = await context.insist(() => attempt(context, waiting));
+      if (seat !== undefined) return seat;
+      await context.pause(pollMs);
+    }
+  } finally {
+    context.isJoining = false;
   }
 }
 
@@ -73,7 +78,8 @@ async function foundLife(
   if (isLost && clock.monotonicMs() - waiting.aliveMs < abandonedMs) return undefined;
   const reply = await context.ask({ kind: 'found' });
   if (reply.kind !== 'founded') return undefined;
-  const workers = standbys.slice(0, most);
+  const workers = (await membership.standbys()).slice(0, most); // the answer may have taken its time
+  if (!workers.includes(options.worker)) return undefined;
   const next = firstView(before, reply.life, workers, reply.step, context.newId(), options.shards);
   const why = `life ${String(reply.life)} begins after step ${String(reply.step)} with ${workers.join(', ')}`;
   if (!(await context.change(before, next, 'founded', workers, why))) return undefined;

@@ -82,7 +82,7 @@ export function createSession(parts: SessionParts): Session {
 /** Renews the lease, or the place among the standbys, as long as this session has one. */
 async function beat(context: Context): Promise<void> {
   while (!context.closed) {
-    if (context.seated) await context.renew().catch(() => undefined);
+    if (context.seated || context.isJoining) await context.renew().catch(() => undefined);
     await context.clock.sleep(beatMs);
   }
 }

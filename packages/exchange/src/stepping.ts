@@ -228,16 +228,15 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   };
   /** Computes a leaf in place of somebody slow. */
   const help = async (now: Current, view: View, evidence: ReadonlyMap<string, Evidence>): Promise<void> => {
-    const { idleSinceMs, exchange, taken } = now;
+    const { idleSinceMs, exchange, asked, taken } = now;
     if (idleSinceMs === undefined) return;
     const waitedMs = clock.monotonicMs() - idleSinceMs;
     const held = Array.from({ length: shards }, (_, shard) => shard).filter(exchange.hasLeaf);
     const { step } = exchange;
-    const known = new Set([...held, ...taken.keys()]);
+    const known = new Set([...held, ...asked, ...taken.keys()]);
     const shard = speculate({ view, me: worker, step, leaves: shards, evidence, taken: known, waitedMs });
     if (shard === undefined) return;
     await membership.announce(takenMessage(step, shard));
-    taken.set(shard, Number.POSITIVE_INFINITY);
     send({ kind: 'fact', fact: { kind: 'speculated', step, shard } });
     ask(now, shard);
   };

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { invariant, systemClock } from '@lvnet/core';
 import type { ThreadOptions, ToThread } from './messages.js';
-import { openRedisLink } from './redis-link.js';
+import { connectWires } from './open-link.js';
 import { createSession } from './session.js';
 
 const port = parentPort;
@@ -10,7 +10,7 @@ invariant(port !== null, 'this file is the body of a worker thread');
 const options = workerData as ThreadOptions;
 const session = createSession({
   options,
-  openLink: (events) => openRedisLink(options.redisUrl, options.run, options.worker, events),
+  connect: () => connectWires(options.redisUrl, options.run, options.worker),
   clock: systemClock,
   newId: () => randomBytes(8).toString('hex'),
   send: (message) => {

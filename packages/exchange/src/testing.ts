@@ -1,0 +1,12 @@
+/**
+ * The protocol without its threads and sockets, for simulations: a session over connections and a clock of
+ * one's own, and the member's side of it.
+ */
+export { createSession, type Session } from './session.js';
+export { exchangeOver, type MemberSide, type SessionPort } from './exchange.js';
+export type { SessionParts } from './context.js';
+export type { Argument, BlobClient } from './blob-client.js';
+export type { Wires } from './link.js';
+export type { FromThread, SessionOptions, ToThread } from './messages.js';
+export type { Reply, Sink } from './resp.js';
+export { commitStep, raiseHead, replaceView, restoreView, retryStep } from './scripts.js';

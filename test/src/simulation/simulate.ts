@@ -1,0 +1,280 @@
+import { sumAlone } from '@lvnet/exchange';
+import { drawSchedule, type Fault, type Schedule } from './schedule.js';
+import { startMember, type Plan, type SimMember } from './sim-member.js';
+import { createSimRedis } from './sim-redis.js';
+import { createSimStore } from './sim-store.js';
+import { toyHash, toyLeaf, toyNext, toyStart } from './toy.js';
+import { createProcess, createRandom, createWorld, type SimProcess } from './world.js';
+
+export interface Outcome {
+  schedule: Schedule;
+  /** What must never happen, in words; none for a good run. */
+  violations: string[];
+  virtualMs: number;
+  events: number;
+  /** Every remarkable thing in order, where it was asked for. */
+  trace: string[];
+  lives: number;
+}
+
+/** Once the last fault is over, training goes on within this. */
+const recoveryMs = 30_000;
+
+/** Plays one schedule. */
+export async function simulate(
+  seed: number,
+  o: { trace?: boolean; faults?: readonly Fault[] } = {},
+): Promise<Outcome> {
+  const drawn = drawSchedule(seed, createRandom(seed * 7919 + 13));
+  return play({ ...drawn, faults: o.faults ?? drawn.faults }, o.trace === true);
+}
+
+export async function play(schedule: Schedule, isTraced: boolean): Promise<Outcome> {
+  const world = createWorld(schedule.seed);
+  const trace: string[] = [];
+  const violations: string[] = [];
+  const tell = (text: () => string) => {
+    if (isTraced) trace.push(`${world.nowMs().toFixed(1).padStart(9)} ${text()}`);
+  };
+  const violate = (text: string) => {
+    violations.push(`${world.nowMs().toFixed(1)} ms: ${text}`);
+    tell(() => `VIOLATION ${text}`);
+  };
+  const plan: Plan = { ...schedule, badShards: new Set(schedule.badShards) };
+  const expected = undisturbed(plan);
+
+  const partitioned = new Set<SimProcess>();
+  const latency = new Map<SimProcess, number>();
+  let lossShare = 0;
+  const redis = createSimRedis(world, {
+    latencyMs: (process) => latency.get(process) ?? world.random.between(0.1, 0.6),
+    isPartitioned: (process) => partitioned.has(process),
+    losesNotice: () => lossShare > 0 && world.random.chance(lossShare),
+  });
+  const store = createSimStore(world);
+  const seen = new Map<string, string>();
+  redis.onWrite((key, value) => {
+    if (!/:[po]:/.test(key)) return;
+    const text = value.toString('hex');
+    const before = seen.get(key);
+    if (before !== undefined && before !== text) violate(`two byte strings under ${key}`);
+    seen.set(key, text);
+  });
+
+  let members: SimMember[] = [];
+  let started = 0;
+  let finished = 0;
+  const slowness = new Map<SimProcess, number>();
+  const poisoned = new Set<SimProcess>();
+  const hanging = new Set<SimProcess>();
+  const disturbedMs = new Map<string, number>();
+  const alive = () => members.filter(({ process }) => process.isAlive());
+  const start = () => {
+    const name = `w${String(started++)}`;
+    const process = createProcess(world, name);
+    const member = startMember(world, process, `${name}-${String(world.random.below(1e9))}`, {
+      plan,
+      redis,
+      store,
+      device: {
+        leafMs: () => {
+          if (hanging.delete(process)) return 1e9;
+          return schedule.leafMs * world.random.between(0.7, 1.3) * (slowness.get(process) ?? 1);
+        },
+        isPoisoned: () => poisoned.delete(process),
+      },
+      events: {
+        onCommit(_process, life, state, hash) {
+          tell(() => `${name} commits ${String(life)}/${String(state.step)} ${hash.slice(0, 6)}`);
+          if (hash !== expected[state.step])
+            violate(`${name} has other weights after step ${String(state.step)}`);
+        },
+        onFinished(_process, state) {
+          finished++;
+          tell(() => `${name} finished`);
+          if (toyHash(state) !== expected[plan.steps]) violate(`${name} ends with other weights`);
+        },
+        onFailure(_process, error) {
+          violate(`${name} failed: ${error instanceof Error ? error.message : String(error)}`);
+        },
+        onFact(_process, fact) {
+          if (fact.kind === 'view') {
+            tell(() => `${name} ${fact.reason}: ${fact.why} -> ${JSON.stringify(fact.view)}`);
+            if (fact.reason === 'lost' || fact.reason === 'hung')
+              for (const gone of fact.workers) judgeLoss(gone, fact.reason);
+          } else tell(() => `${name} ${JSON.stringify(fact)}`);
+        },
+        onNote(_process, text) {
+          tell(() => `${name} ${text}`);
+        },
+      },
+    });
+    members = [...members, member];
+    tell(() => `${name} starts as ${member.worker}`);
+  };
+  /** Only who was killed, stopped, cut off, slowed or had to do with a Redis that went may be given up. */
+  const judgeLoss = (worker: string, reason: string) => {
+    const member = members.find((item) => item.worker === worker);
+    const isHealthy = member?.process.isAlive() === true && !member.process.isStopped() && !hung.has(worker);
+    const sinceMs = world.nowMs() - (disturbedMs.get(worker) ?? Number.NEGATIVE_INFINITY);
+    if (isHealthy && sinceMs > 12_000) violate(`healthy ${worker} was given up: ${reason}`);
+  };
+  const hung = new Set<string>();
+  const disturb = (member: SimMember | undefined) => {
+    if (member !== undefined) disturbedMs.set(member.worker, world.nowMs());
+  };
+  const disturbAll = () => {
+    for (const member of members) disturb(member);
+  };
+
+  const strike = (fault: Fault) => {
+    tell(() => `FAULT ${JSON.stringify(fault)}`);
+    const living = alive();
+    const member = 'who' in fault && living.length > 0 ? living[fault.who % living.length] : undefined;
+    switch (fault.kind) {
+      case 'kill':
+        member?.process.kill();
+        if (fault.backMs !== null) world.after(fault.backMs, start);
+        return;
+      case 'kill all':
+        for (const { process } of living) process.kill();
+        for (let i = 0; i < schedule.workers; i++) world.after(fault.backMs + i * 10, start);
+        return;
+      case 'stop':
+        disturb(member);
+        member?.process.stop();
+        world.after(fault.forMs, () => {
+          disturb(member);
+          member?.process.cont();
+        });
+        return;
+      case 'partition':
+        if (member === undefined) return;
+        disturb(member);
+        partitioned.add(member.process);
+        world.after(fault.forMs, () => {
+          disturb(member);
+          partitioned.delete(member.process);
+        });
+        return;
+      case 'slow link':
+        if (member === undefined) return;
+        disturb(member);
+        latency.set(member.process, fault.latencyMs);
+        world.after(fault.forMs, () => {
+          disturb(member);
+          latency.delete(member.process);
+        });
+        return;
+      case 'slow device':
+        if (member === undefined) return;
+        disturb(member);
+        slowness.set(member.process, fault.factor);
+        world.after(fault.forMs, () => {
+          disturb(member);
+          slowness.delete(member.process);
+        });
+        return;
+      case 'redis':
+        disturbAll();
+        if (redis.isUp()) redis.crash(fault.downMs, fault.keeps);
+        world.after(fault.downMs, disturbAll);
+        return;
+      case 'redis full':
+        disturbAll();
+        redis.refuse('OOM command not allowed');
+        world.after(fault.forMs, () => {
+          disturbAll();
+          redis.refuse(undefined);
+        });
+        return;
+      case 'notices lost':
+        lossShare = fault.share;
+        world.after(fault.forMs, () => {
+          lossShare = 0;
+        });
+        return;
+      case 'store down':
+        store.setDown(true);
+        world.after(fault.forMs, () => {
+          store.setDown(false);
+        });
+        return;
+      case 'poison':
+        if (member !== undefined) poisoned.add(member.process);
+        return;
+      case 'hang':
+        if (member === undefined) return;
+        hung.add(member.worker);
+        hanging.add(member.process);
+        // A supervisor would end such a process.
+        world.after(20_000, () => {
+          if (!member.process.isAlive()) return;
+          member.process.kill();
+          start();
+        });
+        return;
+      case 'join':
+        start();
+        return;
+      case 'leave':
+        member?.leave();
+        if (alive().length <= 1) world.after(1_000, start);
+        return;
+    }
+  };
+
+  for (let i = 0; i < schedule.workers; i++) world.after(world.random.between(0, 300), start);
+  for (const fault of schedule.faults) {
+    world.after(fault.atMs, () => {
+      strike(fault);
+    });
+  }
+  const lastMs = Math.max(0, ...schedule.faults.map(endOf));
+  // Somebody must be there in the end.
+  world.after(lastMs + 10, () => {
+    if (finished === 0 && alive().length === 0) start();
+  });
+  const perStepMs = schedule.leafMs * schedule.shards * 1.5 + 300;
+  // Who computed wrongly stays away for ten minutes, and may be the only one.
+  const exileMs = schedule.faults.some((fault) => fault.kind === 'poison') ? 610_000 : 0;
+  const limitMs = lastMs + recoveryMs + exileMs + plan.steps * perStepMs;
+  const isDone = () => violations.length > 0 || finished > 0;
+  const ended = await world.run(limitMs, isDone);
+  if (!ended)
+    violate(`no end within ${String(Math.round(limitMs))} ms; ${String(store.checkpoints.size)} checkpoints`);
+  if (violations.length === 0) {
+    for (const { key, expires } of redis.keys()) if (!expires) violate(`${key} stays for ever`);
+  }
+  return {
+    schedule,
+    violations,
+    virtualMs: world.nowMs(),
+    events: world.events(),
+    trace,
+    lives: store.lives.size,
+  };
+}
+
+function endOf(fault: Fault): number {
+  if (fault.kind === 'kill' || fault.kind === 'kill all') return fault.atMs + (fault.backMs ?? 0);
+  if (fault.kind === 'redis') return fault.atMs + fault.downMs;
+  if (fault.kind === 'hang') return fault.atMs + 20_000;
+  return fault.atMs + ('forMs' in fault ? fault.forMs : 0);
+}
+
+/** Hashes of the weights after each step where nothing goes wrong. */
+function undisturbed(plan: Plan): string[] {
+  let state = toyStart();
+  const hashes = [toyHash(state)];
+  for (let step = 1; step <= plan.steps; step++) {
+    const leaves = Array.from({ length: plan.shards }, (_, shard) => {
+      const out = new Float32Array(3);
+      toyLeaf(state, shard, plan.badShards.has(`${String(step)}:${String(shard)}`), out);
+      return out;
+    });
+    state = toyNext(state, sumAlone(leaves, { wire: plan.wire, roundedLength: 2 }));
+    hashes.push(toyHash(state));
+  }
+  return hashes;
+}
