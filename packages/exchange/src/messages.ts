@@ -67,6 +67,8 @@ export type FromThread =
   | { kind: 'compute'; step: number; shard: number; skipped: boolean }
   | { kind: 'found' }
   | { kind: 'needSnapshot' }
+  /** The view as it stands while no step is on. */
+  | { kind: 'seen'; view: View }
   | { kind: 'fact'; fact: ExchangeFact };
 
 export interface FailureText {

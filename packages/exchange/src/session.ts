@@ -4,7 +4,7 @@ import { bucketTable } from './buckets.js';
 import { createContext, type Context, type SessionParts } from './context.js';
 import { join } from './joining.js';
 import type { Replies, Request, ToThread } from './messages.js';
-import { createStepping } from './stepping.js';
+import { createStepping, type Stepping } from './stepping.js';
 import { rankOf, without } from './view.js';
 
 const beatMs = 400;
@@ -37,7 +37,7 @@ export function createSession(parts: SessionParts): Session {
         return leave(context, request.finished);
     }
   };
-  void beat(context);
+  void beat(context, stepping);
   return {
     receive(message) {
       switch (message.kind) {
@@ -80,9 +80,11 @@ export function createSession(parts: SessionParts): Session {
 }
 
 /** Renews the lease, or the place among the standbys, as long as this session has one. */
-async function beat(context: Context): Promise<void> {
+async function beat(context: Context, stepping: Stepping): Promise<void> {
   while (!context.closed) {
     if (context.seated || context.isJoining) await context.renew().catch(() => undefined);
+    // A lost seat or connection shows in the next request.
+    await stepping.watch().catch(() => undefined);
     await context.clock.sleep(beatMs);
   }
 }

@@ -43,6 +43,8 @@ export interface Stepping {
   discard(step: number, attempt: number, shard: number, loss: number): Promise<undefined>;
   /** The step is done again without a shard's samples. */
   skip(step: number, shard: number): Promise<undefined>;
+  /** While no step is on, as before the last checkpoint is complete: buries the dead. */
+  watch(): Promise<void>;
   /** Forgets the steps of a former seat. */
   reset(): Promise<void>;
 }
@@ -245,18 +247,24 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
 
   const look = async (now: Current, view: View): Promise<void> => {
     context.viewIsOld = true; // also catches a view message that was lost
-    const others = view.members.map((member) => member.worker).filter((name) => name !== worker);
-    if (others.length === 0) return;
-    const { step } = now.exchange;
-    const evidence = await membership.evidence(others);
-    suspects = nextSuspects(suspects, evidence, clock.monotonicMs());
-    const decision = decide(clock.monotonicMs(), situation(view, step, evidence, [], false), context.newId());
-    if (decision !== undefined) {
-      await carryOut(view, decision);
-      return;
-    }
+    const evidence = await evidenceOfOthers(view);
+    if (evidence.size === 0 || (await bury(view, now.exchange.step, evidence))) return;
     await help(now, view, evidence);
     await insistOnSums(now, view);
+  };
+  const evidenceOfOthers = async (view: View): Promise<ReadonlyMap<string, Evidence>> => {
+    const others = view.members.map((member) => member.worker).filter((name) => name !== worker);
+    return others.length === 0 ? new Map<string, Evidence>() : membership.evidence(others);
+  };
+  const bury = async (
+    view: View,
+    step: number,
+    evidence: ReadonlyMap<string, Evidence>,
+  ): Promise<boolean> => {
+    suspects = nextSuspects(suspects, evidence, clock.monotonicMs());
+    const decision = decide(clock.monotonicMs(), situation(view, step, evidence, [], false), context.newId());
+    if (decision !== undefined) await carryOut(view, decision);
+    return decision !== undefined;
   };
   const situation = (
     view: View,
@@ -395,6 +403,14 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
           return { next: withSkipped(view, step, shard, context.newId()), blamed: '', why };
         },
       ),
+    async watch() {
+      if (isReducing || !context.seated) return;
+      context.viewIsOld = true;
+      const view = await currentView();
+      await bury(view, context.progress.step, await evidenceOfOthers(view));
+      // A step that has begun meanwhile tells of its view itself.
+      if (!isReducing && context.view !== undefined) send({ kind: 'seen', view: context.view });
+    },
     async reset() {
       await current?.exchange.close();
       await previous?.close();

@@ -1,4 +1,4 @@
-import type { Random } from './world.js';
+import { createRandom, type Random } from './world.js';
 
 /** One thing that happens to the cluster at a time. `who` counts the workers that live then. */
 export type Fault = { atMs: number } & (
@@ -32,7 +32,8 @@ export interface Schedule {
 }
 
 /** Everything about a schedule follows from its seed. */
-export function drawSchedule(seed: number, random: Random): Schedule {
+export function drawSchedule(seed: number): Schedule {
+  const random = createRandom(seed * 7919 + 13);
   const workers = 1 + random.below(4);
   const shards = random.pick([1, 2, 3, 4, 5, 8]);
   const steps = 5 + random.below(8);

@@ -65,9 +65,13 @@ export function startMember(
 ): SimMember {
   const { plan, redis, store, device, events } = parts;
   const leaving = new AbortController();
-  void train().catch((error: unknown) => {
-    if (process.isAlive()) events.onFailure(process, error);
-  });
+  train()
+    .catch((error: unknown) => {
+      if (process.isAlive()) events.onFailure(process, error);
+    })
+    .finally(() => {
+      process.kill();
+    });
   return {
     process,
     worker,

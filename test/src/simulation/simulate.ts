@@ -4,7 +4,7 @@ import { startMember, type Plan, type SimMember } from './sim-member.js';
 import { createSimRedis } from './sim-redis.js';
 import { createSimStore } from './sim-store.js';
 import { toyHash, toyLeaf, toyNext, toyStart } from './toy.js';
-import { createProcess, createRandom, createWorld, type SimProcess } from './world.js';
+import { createProcess, createWorld, type SimProcess } from './world.js';
 
 export interface Outcome {
   schedule: Schedule;
@@ -15,24 +15,21 @@ export interface Outcome {
   /** Every remarkable thing in order, where it was asked for. */
   trace: string[];
   lives: number;
+  /** What members told of, by kind. */
+  facts: Record<string, number>;
 }
 
 /** Once the last fault is over, training goes on within this. */
 const recoveryMs = 30_000;
 
-/** Plays one schedule. */
-export async function simulate(
-  seed: number,
-  o: { trace?: boolean; faults?: readonly Fault[] } = {},
-): Promise<Outcome> {
-  const drawn = drawSchedule(seed, createRandom(seed * 7919 + 13));
-  return play({ ...drawn, faults: o.faults ?? drawn.faults }, o.trace === true);
-}
+/** Plays the schedule of a seed. */
+export const simulate = (seed: number): Promise<Outcome> => play(drawSchedule(seed), false);
 
 export async function play(schedule: Schedule, isTraced: boolean): Promise<Outcome> {
   const world = createWorld(schedule.seed);
   const trace: string[] = [];
   const violations: string[] = [];
+  const facts: Record<string, number> = {};
   const tell = (text: () => string) => {
     if (isTraced) trace.push(`${world.nowMs().toFixed(1).padStart(9)} ${text()}`);
   };
@@ -98,6 +95,8 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
           violate(`${name} failed: ${error instanceof Error ? error.message : String(error)}`);
         },
         onFact(_process, fact) {
+          const kind = fact.kind === 'view' ? fact.reason : fact.kind;
+          facts[kind] = (facts[kind] ?? 0) + 1;
           if (fact.kind === 'view') {
             tell(() => `${name} ${fact.reason}: ${fact.why} -> ${JSON.stringify(fact.view)}`);
             if (fact.reason === 'lost' || fact.reason === 'hung')
@@ -208,7 +207,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
         hung.add(member.worker);
         hanging.add(member.process);
         // A supervisor would end such a process.
-        world.after(20_000, () => {
+        world.after(8_000, () => {
           if (!member.process.isAlive()) return;
           member.process.kill();
           start();
@@ -232,9 +231,11 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
   }
   const lastMs = Math.max(0, ...schedule.faults.map(endOf));
   // Somebody must be there in the end.
-  world.after(lastMs + 10, () => {
+  const ensureSomebody = () => {
     if (finished === 0 && alive().length === 0) start();
-  });
+    world.after(3_000, ensureSomebody);
+  };
+  world.after(lastMs + 10, ensureSomebody);
   const perStepMs = schedule.leafMs * schedule.shards * 1.5 + 300;
   // Who computed wrongly stays away for ten minutes, and may be the only one.
   const exileMs = schedule.faults.some((fault) => fault.kind === 'poison') ? 610_000 : 0;
@@ -253,13 +254,14 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
     events: world.events(),
     trace,
     lives: store.lives.size,
+    facts,
   };
 }
 
 function endOf(fault: Fault): number {
   if (fault.kind === 'kill' || fault.kind === 'kill all') return fault.atMs + (fault.backMs ?? 0);
   if (fault.kind === 'redis') return fault.atMs + fault.downMs;
-  if (fault.kind === 'hang') return fault.atMs + 20_000;
+  if (fault.kind === 'hang') return fault.atMs + 8_000;
   return fault.atMs + ('forMs' in fault ? fault.forMs : 0);
 }
 

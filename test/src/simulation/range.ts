@@ -1,0 +1,50 @@
+import { simulate, type Outcome } from './simulate.js';
+
+/** What many schedules came to. */
+export interface RangeReport {
+  schedules: number;
+  events: number;
+  /** Schedules in which a fault of a kind struck. */
+  faults: Record<string, number>;
+  /** What members told of: why views changed, retries, lost connections; counted over all schedules. */
+  facts: Record<string, number>;
+  bad: { seed: number; violations: string[] }[];
+}
+
+/** Plays the schedules of the seeds `from` to `from + count - 1`, one after the other. */
+export async function simulateRange(
+  from: number,
+  count: number,
+  onOutcome: (outcome: Outcome) => void = () => undefined,
+): Promise<RangeReport> {
+  const report = emptyReport();
+  for (let seed = from; seed < from + count; seed++) {
+    const outcome = await simulate(seed);
+    add(report, outcome);
+    onOutcome(outcome);
+  }
+  return report;
+}
+
+export const emptyReport = (): RangeReport => ({ schedules: 0, events: 0, faults: {}, facts: {}, bad: [] });
+
+function add(report: RangeReport, { schedule, events, violations, facts }: Outcome): void {
+  report.schedules++;
+  report.events += events;
+  for (const kind of new Set(schedule.faults.map((fault) => fault.kind))) count(report.faults, kind, 1);
+  for (const [name, times] of Object.entries(facts)) count(report.facts, name, times);
+  if (violations.length > 0) report.bad.push({ seed: schedule.seed, violations });
+}
+
+/** Adds what another process found. */
+export function merge(report: RangeReport, other: RangeReport): void {
+  report.schedules += other.schedules;
+  report.events += other.events;
+  for (const [name, times] of Object.entries(other.faults)) count(report.faults, name, times);
+  for (const [name, times] of Object.entries(other.facts)) count(report.facts, name, times);
+  report.bad.push(...other.bad);
+}
+
+function count(table: Record<string, number>, name: string, times: number): void {
+  table[name] = (table[name] ?? 0) + times;
+}
