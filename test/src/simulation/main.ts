@@ -6,7 +6,7 @@ import { shrink } from './shrink.js';
 import { play, type Outcome } from './simulate.js';
 
 const usage = `Usage: npm run simulate -- --seed S [--shrink]
-       npm run simulate -- --count N [--from S] [--json]
+       npm run simulate -- --count N [--from S] [--first] [--json]
 
 Trains a toy network on a simulated cluster with virtual time: members, exchange and views are the real ones,
 network, store and Redis are simulated, and faults strike by a schedule that follows from the seed.
@@ -15,6 +15,7 @@ network, store and Redis are simulated, and faults strike by a schedule that fol
   --shrink    leaves out the faults that its violation does not need
   --count N   plays N schedules and lists those that break a promise
   --from S    the first seed of these (default 1)
+  --first     stops at the first one that breaks a promise
   --json      prints the counts as JSON
 `;
 
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     shrink: { type: 'boolean' },
     count: { type: 'string' },
     from: { type: 'string' },
+    first: { type: 'boolean' },
     json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
@@ -47,7 +49,7 @@ async function replay(seed: number): Promise<void> {
 }
 
 async function judge(from: number, count: number): Promise<void> {
-  const report = await simulateRange(from, count, (outcome) => {
+  const report = await simulateRange({ from, count, first: values.first === true }, (outcome) => {
     if (outcome.violations.length > 0) process.stderr.write(`${verdict(outcome)}\n`);
   });
   if (values.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);

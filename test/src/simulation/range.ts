@@ -11,10 +11,16 @@ export interface RangeReport {
   bad: { seed: number; violations: string[] }[];
 }
 
+export interface Range {
+  from: number;
+  count: number;
+  /** Stops at the first schedule that breaks a promise. */
+  first?: boolean;
+}
+
 /** Plays the schedules of the seeds `from` to `from + count - 1`, one after the other. */
 export async function simulateRange(
-  from: number,
-  count: number,
+  { from, count, first = false }: Range,
   onOutcome: (outcome: Outcome) => void = () => undefined,
 ): Promise<RangeReport> {
   const report = emptyReport();
@@ -22,6 +28,7 @@ export async function simulateRange(
     const outcome = await simulate(seed);
     add(report, outcome);
     onOutcome(outcome);
+    if (first && report.bad.length > 0) break;
   }
   return report;
 }
@@ -31,8 +38,8 @@ export const emptyReport = (): RangeReport => ({ schedules: 0, events: 0, faults
 function add(report: RangeReport, { schedule, events, violations, facts }: Outcome): void {
   report.schedules++;
   report.events += events;
-  for (const kind of new Set(schedule.faults.map((fault) => fault.kind))) count(report.faults, kind, 1);
-  for (const [name, times] of Object.entries(facts)) count(report.facts, name, times);
+  for (const kind of new Set(schedule.faults.map((fault) => fault.kind))) addTo(report.faults, kind, 1);
+  for (const [name, times] of Object.entries(facts)) addTo(report.facts, name, times);
   if (violations.length > 0) report.bad.push({ seed: schedule.seed, violations });
 }
 
@@ -40,11 +47,11 @@ function add(report: RangeReport, { schedule, events, violations, facts }: Outco
 export function merge(report: RangeReport, other: RangeReport): void {
   report.schedules += other.schedules;
   report.events += other.events;
-  for (const [name, times] of Object.entries(other.faults)) count(report.faults, name, times);
-  for (const [name, times] of Object.entries(other.facts)) count(report.facts, name, times);
+  for (const [name, times] of Object.entries(other.faults)) addTo(report.faults, name, times);
+  for (const [name, times] of Object.entries(other.facts)) addTo(report.facts, name, times);
   report.bad.push(...other.bad);
 }
 
-function count(table: Record<string, number>, name: string, times: number): void {
+function addTo(table: Record<string, number>, name: string, times: number): void {
   table[name] = (table[name] ?? 0) + times;
 }

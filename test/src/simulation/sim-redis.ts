@@ -41,7 +41,8 @@ export interface SimRedis {
   onWrite(listener: (key: string, value: Buffer) => void): void;
 }
 
-const reconnectMs = 1;
+/** Processes do not find a server that came back at the same moment. */
+const reconnectMs = { least: 0.5, most: 60 };
 const silenceLimitMs = 5_000;
 
 export function createSimRedis(world: World, weather: Weather): SimRedis {
@@ -206,7 +207,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
               });
             return;
           }
-          process.later(reconnectMs, 'message', () => {
+          process.later(world.random.between(reconnectMs.least, reconnectMs.most), 'message', () => {
             if (up) resolve(openConnection(process));
             else reject(new Error('refused'));
           });

@@ -175,9 +175,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
         });
         return;
       case 'redis':
-        disturbAll();
         if (redis.isUp()) redis.crash(fault.downMs, fault.keeps);
-        world.after(fault.downMs, disturbAll);
         return;
       case 'redis full':
         disturbAll();
