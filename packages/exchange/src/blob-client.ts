@@ -68,10 +68,11 @@ function openClient(url: string, limitMs: number): Promise<BlobClient> {
       const hint = 'Is the server up?';
       reject(new Failure('REDIS_UNREACHABLE', { url: redactUrl(url) }, { message, hint, cause }));
     };
-    const timer = setTimeout(fail, limitMs);
+    socket.setTimeout(limitMs, fail);
     socket.once('error', fail);
     socket.once(tls && path === undefined ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer);
+      socket.setTimeout(0);
+      socket.off('timeout', fail);
       socket.off('error', fail);
       resolve(clientOver(socket, reader));
     });
@@ -105,7 +106,7 @@ function createReader() {
       lastMs = performance.now();
     },
     setOnPush: (listener: (reply: Reply[]) => void) => (onPush = listener),
-    feed(chunk: Buffer) {
+    feed: (chunk: Buffer) => {
       lastMs = performance.now();
       parser.feed(chunk);
     },

@@ -108,7 +108,7 @@ export function createContext(parts: SessionParts): Context {
         await membership.restore(view);
         if (context.committed > 0) await membership.raiseHead(view.life, context.committed);
       }
-      await context.renew();
+      if (seated || context.isJoining) await context.renew();
       context.viewIsOld = true;
       context.onReconnected();
       context.wake();

@@ -15,7 +15,7 @@ export interface Progress {
 export type Suspects = ReadonlyMap<string, { connection: string; sinceMs: number }>;
 
 /** A connection that has been gone for so long is not being replaced. */
-export const replacedWithinMs = 400;
+const replacedWithinMs = 400;
 
 /** The suspects after another look. */
 export function nextSuspects(

@@ -40,7 +40,7 @@ export interface MembershipParts {
 export function createMembership({ link, run, worker, leaseMs, keepSeconds }: MembershipParts): Membership {
   const command = async (...args: readonly (string | number)[]): Promise<string | null> => {
     const reply = await link.command(args);
-    return reply === null ? null : String(reply as string | number | Buffer);
+    return reply === null ? null : String(reply);
   };
   const script = ({ lua }: Script, names: readonly string[], ...args: readonly (string | number)[]) =>
     link.command(['EVAL', lua, names.length, ...names, ...args]);

@@ -1,7 +1,7 @@
 /** Arrays for reuse from step to step; contents are undefined. */
 export interface Memory {
-  take(length: number): Float32Array;
-  give(values: Float32Array): void;
+  take: (length: number) => Float32Array;
+  give: (values: Float32Array) => void;
 }
 
 export function createMemory(): Memory {

@@ -5,7 +5,7 @@ export type Sink = (length: number) => readonly Uint8Array[] | undefined;
 
 export interface Parser {
   /** Takes the next bytes of the stream. */
-  feed(chunk: Buffer): void;
+  feed: (chunk: Buffer) => void;
   /** Where the next bytes of the stream may be read into without a copy; undefined while that is not worth it. */
   target(): Uint8Array | undefined;
   /** `count` bytes were read into `buffer`; false where that was not the target, so that they have to be fed. */
@@ -67,11 +67,12 @@ export function createParser(o: {
   };
   /** Moves on to the next piece with room; ends the value after the last one. */
   const settleBulk = () => {
-    while (bulk !== undefined && bulk.filled === (bulk.pieces[bulk.piece]?.byteLength ?? -1)) {
+    if (bulk === undefined) return;
+    while (bulk.filled === bulk.pieces[bulk.piece]?.byteLength) {
       bulk.piece++;
       bulk.filled = 0;
     }
-    if (bulk === undefined || bulk.piece < bulk.pieces.length) return;
+    if (bulk.piece < bulk.pieces.length) return;
     const { reply } = bulk;
     bulk = undefined;
     toSkip = 2;

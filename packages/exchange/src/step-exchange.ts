@@ -243,7 +243,8 @@ export function createStepExchange(
 
   const idle = async () => {
     const all = [...retired, ...channels];
-    while (all.some(({ busy }) => busy !== undefined)) await Promise.all(all.map(({ busy }) => busy));
+    while (all.some(({ busy }) => busy !== undefined))
+      await Promise.all(all.map(({ busy }) => busy ?? Promise.resolve()));
   };
 
   return {

@@ -124,7 +124,9 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       {
         ...{ link, run, worker, shards, buckets, wire, memory },
         expireSeconds: tensorSeconds,
-        onProgress: context.wake,
+        onProgress: () => {
+          context.wake();
+        },
       },
       step,
       weightsSha256,
@@ -233,7 +235,9 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const { idleSinceMs, exchange, asked, taken } = now;
     if (idleSinceMs === undefined) return;
     const waitedMs = clock.monotonicMs() - idleSinceMs;
-    const held = Array.from({ length: shards }, (_, shard) => shard).filter(exchange.hasLeaf);
+    const held = Array.from({ length: shards }, (_, shard) => shard).filter((shard) =>
+      exchange.hasLeaf(shard),
+    );
     const { step } = exchange;
     const known = new Set([...held, ...asked, ...taken.keys()]);
     const shard = speculate({ view, me: worker, step, leaves: shards, evidence, taken: known, waitedMs });
@@ -288,7 +292,9 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     if (nowMs - (idleSinceMs ?? nowMs) < patienceMs || nowMs - now.wantedMs < patienceMs) return;
     now.wantedMs = nowMs;
     const head = (await membership.head(view.life)) ?? 0;
-    if (head > exchange.step + 1) throw evicted(view);
+    // The sums of two steps stay, those of more only for followers: beyond that nobody can help.
+    const isLeftBehind = head > exchange.step && nowMs - (idleSinceMs ?? nowMs) > 3 * patienceMs;
+    if (head > exchange.step + 1 || isLeftBehind) throw evicted(view);
     await Promise.all(
       exchange.missing().map((bucket) => membership.announce(wantMessage(exchange.step, bucket))),
     );
@@ -348,8 +354,10 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     });
   const dropOld = async (step: number): Promise<void> => {
     const { view } = context;
-    const isFollowed = view?.members.some((member) => !isActive(view, member, step)) === true;
-    const keep = isFollowed ? followedSteps : 2;
+    const isFollowed = view?.members.some(
+      (member) => !isActive(view, member, step) || (member.source === 'peer' && member.fromStep > step - 4),
+    );
+    const keep = isFollowed === true ? followedSteps : 2;
     for (const [past, names] of written) {
       if (past > step - keep) continue;
       if (names.length > 0) await link.command(['UNLINK', ...names]);
@@ -409,7 +417,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       const view = await currentView();
       await bury(view, context.progress.step, await evidenceOfOthers(view));
       // A step that has begun meanwhile tells of its view itself.
-      if (!isReducing && context.view !== undefined) send({ kind: 'seen', view: context.view });
+      send({ kind: 'seen', view: context.view ?? view });
     },
     async reset() {
       await current?.exchange.close();

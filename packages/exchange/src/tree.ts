@@ -14,7 +14,7 @@ function middle({ lo, hi }: Node): number {
 }
 
 /** Both parts of a node with more than one leaf, left first. */
-export function parts(node: Node): readonly [Node, Node] {
+function parts(node: Node): readonly [Node, Node] {
   const cut = middle(node);
   return [
     { lo: node.lo, hi: cut },

@@ -3,7 +3,7 @@ import { cutBlock, type Sample } from '@lvnet/volumes';
 import type { CaseCache } from './case-cache.js';
 import type { PhaseSeconds } from './facts.js';
 import type { TrainingState } from './state.js';
-import type { StepperParts } from './stepper.js';
+import type { StepperParts } from './stepper-parts.js';
 import { writeShard } from './vector-layout.js';
 
 export interface ShardTask {

@@ -32,7 +32,7 @@ export function judge(
 }
 
 /** Losses above this are a jump. */
-export function jumpLimit(lossHistory: readonly number[]): number {
+function jumpLimit(lossHistory: readonly number[]): number {
   if (lossHistory.length < enoughLosses) return Number.POSITIVE_INFINITY;
   const sorted = [...lossHistory].sort((a, b) => a - b);
   return jumpFactor * (sorted[sorted.length >> 1] ?? Number.POSITIVE_INFINITY);

@@ -3,7 +3,8 @@
  * checkpoints and the step log; the same steps replayed alone; and a trained network applied to a case.
  * Knows nothing of queues, runs' documents or metrics: it reports facts.
  */
-export { trainRun, type FinishReason, type TrainOptions } from './loop.js';
+export { trainRun } from './loop.js';
+export type { FinishReason, TrainOptions } from './train-options.js';
 export { replaySteps, type ReplayOptions } from './replay.js';
 export { engineFingerprint } from './fingerprint.js';
 export type { PhaseSeconds, StepFact, TrainingFact } from './facts.js';

@@ -1,16 +1,13 @@
-import { nextLife, readCheckpoint, type Provenance } from '@lvnet/checkpoints';
+import { nextLife, readCheckpoint } from '@lvnet/checkpoints';
 import { asFailure, Failure, sleep, systemClock } from '@lvnet/core';
-import type { Engine } from '@lvnet/engine';
-import { openExchange, type Exchange, type Seat, type WireFormat } from '@lvnet/exchange';
+import { openExchange, type Exchange, type Seat } from '@lvnet/exchange';
 import { buildNetwork, type Network } from '@lvnet/networks';
-import type { Store } from '@lvnet/store';
 import { createCaseCache } from './case-cache.js';
 import type { CheckpointKeeper } from './checkpoint-keeper.js';
-import type { TrainingFact } from './facts.js';
 import { injectFaults } from './faults.js';
 import { trainAsMember, type Course } from './member.js';
 import { createStepSampler } from './sampling.js';
-import { epochOf, isCheckpointStep, type TrainingSpec } from './spec.js';
+import { epochOf, isCheckpointStep } from './spec.js';
 import {
   copyState,
   decodeState,
@@ -19,37 +16,13 @@ import {
   initialState,
   type TrainingState,
 } from './state.js';
+import type { FinishReason, TrainOptions } from './train-options.js';
 import { createStepLog } from './step-log.js';
 import { createStepper, type Reducer, type Stepper } from './stepper.js';
 import { openStoreKeeper } from './store-keeper.js';
 import { exchangeNote, tellStep } from './telling.js';
 import { vectorLayout, type VectorLayout } from './vector-layout.js';
 import { findGuilty } from './verify.js';
-
-export type FinishReason = 'epochs' | 'early stop';
-
-export interface TrainOptions {
-  spec: TrainingSpec;
-  engine: Engine;
-  store: Store;
-  /** Identity drawn at process start; unique among all workers ever. */
-  worker: string;
-  /** The tensor Redis. */
-  redisUrl: string;
-  wire: WireFormat;
-  members: { min: number; wanted: number };
-  checkpoint: { everySteps: number; keep: number };
-  /** Written into manifests. */
-  provenance: Required<Pick<Provenance, 'network' | 'data' | 'engineFingerprint'>>;
-  stop: { signal: AbortSignal; why: () => 'released' | 'leave' };
-  /** With a stop rule: the verdict on the epoch that ended with this step, once there is one. */
-  verdict: ((step: number) => Promise<{ stop: boolean } | undefined>) | undefined;
-  /** Steps whose checkpoints must stay: those still to be validated, and the best one. */
-  referenced: () => Promise<readonly number[]>;
-  /** Called by every member once the final checkpoint is complete; must be idempotent. */
-  finish: (finished: { step: number; epoch: number; digest: string; reason: FinishReason }) => Promise<void>;
-  report: (fact: TrainingFact) => void;
-}
 
 /** How long the founder of a life waits for others; later ones are let in between two steps. */
 const gatherMs = 1_500;
@@ -83,7 +56,7 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
     wantedMembers: options.members.wanted,
     gatherMs,
     hasLived: await founding.hasLived(),
-    foundLife: founding.found,
+    foundLife: () => founding.found(),
     snapshot: () => {
       if (current === undefined) throw new Failure('EXCHANGE_LOST', {}, { message: 'there is no state yet' });
       return { step: current.step, bytes: encodeState(network, current) };
@@ -98,7 +71,7 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
   const stepper = createStepper({ spec, engine: options.engine, network, layout, sampler, cases });
   const course = createCourse(options, {
     ...{ network, layout, exchange, keeper, stepper, log },
-    begin: founding.begin,
+    begin: (seat) => founding.begin(seat),
   });
   try {
     return await trainAsMember({

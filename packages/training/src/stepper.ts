@@ -1,20 +1,19 @@
 import { weightsSha256, type StepRecord } from '@lvnet/checkpoints';
 import { Failure } from '@lvnet/core';
-import type { Engine } from '@lvnet/engine';
 import type { ComputeShard, Retry } from '@lvnet/exchange';
 import type { Network } from '@lvnet/networks';
 import type { Sample } from '@lvnet/volumes';
-import type { CaseCache } from './case-cache.js';
 import { computeShard } from './compute-shard.js';
+import type { StepperParts } from './stepper-parts.js';
 import type { PhaseSeconds } from './facts.js';
 import { judge } from './guard.js';
-import { sampleId, type StepSampler } from './sampling.js';
-import { epochOf, learningRateAt, type TrainingSpec } from './spec.js';
+import { sampleId } from './sampling.js';
+import { epochOf, learningRateAt } from './spec.js';
 import { namedWeights, type TrainingState } from './state.js';
 import { applyReduced } from './update.js';
-import { meanLosses, readSummaries, type ShardSummary, type VectorLayout } from './vector-layout.js';
+import { meanLosses, readSummaries, type ShardSummary } from './vector-layout.js';
 
-export type Summed =
+type Summed =
   | {
       kind: 'reduced';
       attempt: number;
@@ -46,15 +45,6 @@ export interface StepOutcome {
   shardsComputed: number;
   /** Members whose results for a shard were wrong: another one found something else. */
   blamed: readonly string[];
-}
-
-export interface StepperParts {
-  spec: TrainingSpec;
-  engine: Engine;
-  network: Network;
-  layout: VectorLayout;
-  sampler: StepSampler;
-  cases: CaseCache;
 }
 
 export interface Stepper {

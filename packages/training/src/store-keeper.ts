@@ -9,7 +9,7 @@ import {
 import { systemClock } from '@lvnet/core';
 import type { Network } from '@lvnet/networks';
 import { createCheckpointKeeper, type CheckpointKeeper } from './checkpoint-keeper.js';
-import type { TrainOptions } from './loop.js';
+import type { TrainOptions } from './train-options.js';
 import { toCheckpoint, type TrainingState } from './state.js';
 import type { StepLog } from './step-log.js';
 

@@ -33,7 +33,7 @@ const hint =
   'Test memory and processor of the machine that is wrong, then submit the run again: it goes on from its last checkpoint.';
 
 /** The name of the first tensor that differs, in the canonical order. */
-export function firstDifference(network: Network, a: TrainingState, b: TrainingState): string | undefined {
+function firstDifference(network: Network, a: TrainingState, b: TrainingState): string | undefined {
   const [ours, theirs] = [namedWeights(network, a.weights), namedWeights(network, b.weights)];
   return ours.find(({ data }, i) => hashOf(data) !== hashOf(theirs[i]?.data))?.name;
 }

@@ -327,7 +327,7 @@ const isSame = (view: StoredView | undefined, [life, number, id]: readonly strin
 function valueOf(argument: Argument | undefined): Buffer | string {
   if (argument === undefined) return '';
   if (typeof argument === 'string' || typeof argument === 'number') return String(argument);
-  return argument instanceof Uint8Array ? Buffer.from(argument) : Buffer.concat(argument as Uint8Array[]);
+  return argument instanceof Uint8Array ? Buffer.from(argument) : Buffer.concat(argument);
 }
 
 /** A bulk reply goes into the sink's pieces where they take it. */

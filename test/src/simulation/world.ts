@@ -2,7 +2,7 @@ import { Failure, type Clock } from '@lvnet/core';
 
 /** Virtual time and everything that is to happen in it, in one order that depends on the seed alone. */
 export interface World {
-  nowMs(): number;
+  nowMs: () => number;
   /** Runs a function later; events of the same moment run in the order in which they were made. */
   after(delayMs: number, run: () => void): void;
   random: Random;

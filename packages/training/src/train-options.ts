@@ -1,0 +1,32 @@
+import type { Provenance } from '@lvnet/checkpoints';
+import type { Engine } from '@lvnet/engine';
+import type { WireFormat } from '@lvnet/exchange';
+import type { Store } from '@lvnet/store';
+import type { TrainingFact } from './facts.js';
+import type { TrainingSpec } from './spec.js';
+
+/** Why training ended. */
+export type FinishReason = 'epochs' | 'early stop';
+
+export interface TrainOptions {
+  spec: TrainingSpec;
+  engine: Engine;
+  store: Store;
+  /** Identity drawn at process start; unique among all workers ever. */
+  worker: string;
+  /** The tensor Redis. */
+  redisUrl: string;
+  wire: WireFormat;
+  members: { min: number; wanted: number };
+  checkpoint: { everySteps: number; keep: number };
+  /** Written into manifests. */
+  provenance: Required<Pick<Provenance, 'network' | 'data' | 'engineFingerprint'>>;
+  stop: { signal: AbortSignal; why: () => 'released' | 'leave' };
+  /** With a stop rule: the verdict on the epoch that ended with this step, once there is one. */
+  verdict: ((step: number) => Promise<{ stop: boolean } | undefined>) | undefined;
+  /** Steps whose checkpoints must stay: those still to be validated, and the best one. */
+  referenced: () => Promise<readonly number[]>;
+  /** Called by every member once the final checkpoint is complete; must be idempotent. */
+  finish: (finished: { step: number; epoch: number; digest: string; reason: FinishReason }) => Promise<void>;
+  report: (fact: TrainingFact) => void;
+}
