@@ -27,15 +27,25 @@ const common = [
 ];
 
 /**
+ * @param {string} source
  * @param {string} name
  * @param {string} isa
  * @param {string[]} flags
  */
-const table = (name, isa, flags) => ({
-  file: 'kernels.cc',
-  object: `kernels-${isa}.o`,
+const table = (source, name, isa, flags) => ({
+  file: `${source}.cc`,
+  object: `${source}-${isa}.o`,
   flags: ['-ffp-contract=off', ...flags, `-DTABLE=${name}`, `-DTABLE_NAME="${isa}"`],
 });
+
+/**
+ * @param {string} isa
+ * @param {string[]} flags
+ */
+const tables = (isa, flags) => {
+  const suffix = isa.charAt(0).toUpperCase() + isa.slice(1);
+  return [table('kernels', `table${suffix}`, isa, flags), table('dense', `dense${suffix}`, isa, flags)];
+};
 
 /**
  * @param {string} cpu as os.arch() names it
@@ -47,11 +57,12 @@ function units(cpu) {
   // must run on every machine.
   return [
     { file: 'addon.cc', object: 'addon.o', flags: x86 ? ['-DLVNET_X86'] : [] },
+    { file: 'dense-bindings.cc', object: 'dense-bindings.o', flags: x86 ? ['-DLVNET_X86'] : [] },
     { file: 'pool.cc', object: 'pool.o', flags: [] },
     { file: 'exact.cc', object: 'exact.o', flags: ['-ffp-contract=off'] },
-    table('tableBaseline', 'baseline', []),
-    ...(x86 ? [table('tableAvx2', 'avx2', ['-march=x86-64-v3'])] : []),
-    ...(x86 ? [table('tableAvx512', 'avx512', ['-march=x86-64-v4', '-mprefer-vector-width=512'])] : []),
+    ...tables('baseline', []),
+    ...(x86 ? tables('avx2', ['-march=x86-64-v3']) : []),
+    ...(x86 ? tables('avx512', ['-march=x86-64-v4', '-mprefer-vector-width=512']) : []),
   ];
 }
 

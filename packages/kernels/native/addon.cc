@@ -1,13 +1,10 @@
 // The bridge to Node: plain N-API, typed arrays are used in place.
-#define NAPI_VERSION 8
-#include <node_api.h>
+#include "arguments.h"
 
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
-#include <new>
 #include <string>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -32,99 +29,6 @@ const KernelTable* choose(const char* forced) {
   if (has2 && (want == "" || want == "avx512" || want == "avx2")) return tableAvx2();
 #endif
   return tableBaseline();
-}
-
-struct Args {
-  napi_env env;
-  size_t count = 48;
-  napi_value values[48];
-  bool good = true;
-  Args(napi_env env, napi_callback_info info) : env(env) { napi_get_cb_info(env, info, &count, values, nullptr, nullptr); }
-
-  void fail(const char* what) {
-    if (good) napi_throw_type_error(env, nullptr, what);
-    good = false;
-  }
-  // A size: positive.
-  int32_t extent(size_t i) {
-    const int32_t v = integer(i);
-    if (v < 1) fail("a size below 1");
-    return v;
-  }
-  int32_t kernel(size_t i, bool depthwise) {
-    const int32_t v = extent(i);
-    if (v % 2 == 0 || (depthwise && v > 7)) fail("this kernel size is not supported");
-    return v;
-  }
-  int32_t integer(size_t i) {
-    int32_t v = 0;
-    if (i >= count || napi_get_value_int32(env, values[i], &v) != napi_ok) fail("a number was expected");
-    return v;
-  }
-  double number(size_t i) {
-    double v = 0;
-    if (i >= count || napi_get_value_double(env, values[i], &v) != napi_ok) fail("a number was expected");
-    return v;
-  }
-  // Null and undefined give a null pointer. `least` guards against arrays that are too short.
-  void* array(size_t i, napi_typedarray_type type, size_t least) {
-    napi_valuetype kind = napi_undefined;
-    if (i < count) napi_typeof(env, values[i], &kind);
-    if (kind == napi_null || kind == napi_undefined) return nullptr;
-    bool is = false;
-    napi_is_typedarray(env, values[i], &is);
-    napi_typedarray_type found;
-    size_t length = 0;
-    void* data = nullptr;
-    if (is) napi_get_typedarray_info(env, values[i], &found, &length, &data, nullptr, nullptr);
-    if (!is || found != type) {
-      fail("a typed array of another type was expected");
-      return nullptr;
-    }
-    if (length < least) {
-      fail("an array is shorter than its shape says");
-      return nullptr;
-    }
-    return data;
-  }
-  float* floats(size_t i, size_t least) {
-    auto* p = static_cast<float*>(array(i, napi_float32_array, least));
-    if (p == nullptr && least > 0) fail("an array is missing");
-    return p;
-  }
-  float* maybe(size_t i, size_t least) { return static_cast<float*>(array(i, napi_float32_array, least)); }
-};
-
-napi_value nothing(napi_env env) {
-  napi_value v;
-  napi_get_undefined(env, &v);
-  return v;
-}
-napi_value numberOf(napi_env env, double value) {
-  napi_value v;
-  napi_create_double(env, value, &v);
-  return v;
-}
-
-template <napi_value (*F)(Args&)>
-napi_value guarded(napi_env env, napi_callback_info info) {
-  Args a(env, info);
-  try {
-    return F(a);
-  } catch (const std::bad_alloc&) {
-    napi_throw_error(env, "OUT_OF_MEMORY", "the native kernels ran out of memory");
-  } catch (...) {
-    napi_throw_error(env, nullptr, "the native kernels failed");
-  }
-  return nothing(env);
-}
-
-// The thread pool and its buffers serve one call at a time, from whichever JavaScript thread.
-std::mutex poolUse;
-template <napi_value (*F)(Args&)>
-napi_value pooled(napi_env env, napi_callback_info info) {
-  const std::lock_guard<std::mutex> lock(poolUse);
-  return guarded<F>(env, info);
 }
 
 size_t cube(int k) { return size_t(k) * k * k; }
@@ -389,6 +293,7 @@ napi_value dieWithParent(Args& a) {
 
 napi_value init(napi_env env, napi_value exports) {
   if (K == nullptr) K = choose(std::getenv("LVNET_ISA"));
+  addDenseKernels(env, exports, K->name);
   const auto add = [&](const char* name, napi_callback f) {
     napi_value value;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);

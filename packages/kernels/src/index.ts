@@ -15,5 +15,16 @@ export type {
   NormParameters,
   VolumeShape,
 } from './kernel-set.js';
+export {
+  outputSize,
+  type DenseKernels,
+  type DenseShape,
+  type GroupNormParameters,
+  type GroupNormShape,
+  type MaxPoolShape,
+  type ResizeRule,
+  type ResizeShape,
+  type Triple,
+} from './dense-kernels.js';
 export { referenceKernels } from './reference/index.js';
 export { loadKernels, dieWithParent, measureFmaPeak, addonPath, type NativeKernels } from './native.js';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { convolve, denseShapes } from './dense.fixture.js';
 import { emptyLike, irbStatistics, irbWeights, numbers, relativeError } from './kernels.fixture.js';
 import type { KernelSet } from './kernel-set.js';
 import { loadKernels } from './native.js';
@@ -6,6 +7,38 @@ import { referenceKernels } from './reference/index.js';
 
 const kernels = loadKernels();
 if (kernels === undefined) throw new Error('the addon is not built');
+
+/** Every dense convolution, and an element or two of the other kernels of the dense networks. */
+function denseResults(k: KernelSet): Record<string, Float32Array> {
+  const found = Object.entries(denseShapes).flatMap(([title, s]) =>
+    Object.entries(convolve(k, s)).map(([name, values]) => [`${title}: ${name}`, values] as const),
+  );
+  const s = { n: 2, voxels: 50, c: 24, groups: 8 };
+  const p = { gamma: numbers(24, 1), beta: numbers(24, 2), epsilon: 1e-5, rectified: true };
+  const [x, dy] = [numbers(2_400, 3), numbers(2_400, 4)];
+  const [mean, variance, y, dx] = [16, 16, 2_400, 2_400].map((length) => new Float32Array(length)) as Four;
+  const [dgamma, dbeta, resized, leaky] = [24, 24, 16_200, 2_400].map(
+    (length) => new Float32Array(length),
+  ) as Four;
+  k.groupNormForward(s, x, p, mean, variance, y);
+  k.groupNormBackward(s, x, p, mean, variance, dy, dx, dgamma, dbeta);
+  k.resizeForward({ n: 1, d: 2, h: 10, w: 5, c: 24, to: [3, 15, 15] }, 'corners', x, resized);
+  const slope = Float32Array.of(k.preluBackward(x, 0.25, dy, leaky));
+  return {
+    ...Object.fromEntries(found),
+    mean,
+    variance,
+    groups: y,
+    dx,
+    dgamma,
+    dbeta,
+    resized,
+    leaky,
+    slope,
+  };
+}
+
+type Four = [Float32Array, Float32Array, Float32Array, Float32Array];
 
 /** One block, one dense convolution, one up-sampling and one loss, forward and backward. */
 function results(k: KernelSet): Record<string, Float32Array> {
@@ -32,7 +65,8 @@ function results(k: KernelSet): Record<string, Float32Array> {
 }
 
 kernels.setThreads(2);
-const [ours, theirs] = [results(kernels), results(referenceKernels)];
+const all = (k: KernelSet) => ({ ...results(k), ...denseResults(k) });
+const [ours, theirs] = [all(kernels), all(referenceKernels)];
 const hash = createHash('sha256');
 const errors = Object.fromEntries(
   Object.entries(ours).map(([name, values]) => {

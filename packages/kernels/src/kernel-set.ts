@@ -1,3 +1,5 @@
+import type { DenseKernels } from './dense-kernels.js';
+
 /** Activations are Float32Array in NDHWC order: [n, d, h, w, channels]. */
 export interface VolumeShape {
   n: number;
@@ -87,7 +89,7 @@ export interface AdamUpdate {
  * Numerical kernels on plain arrays. Outputs are overwritten, never read. The plain-loop set judges all
  * others; the bits of one set never depend on its number of threads.
  */
-export interface KernelSet {
+export interface KernelSet extends DenseKernels {
   readonly name: string;
   /** weight [co, ci, k, k, k], bias [co]. */
   conv3dForward(

@@ -10,6 +10,7 @@ import type {
   NormParameters,
   VolumeShape,
 } from './kernel-set.js';
+import { bindDense } from './native-dense.js';
 import { adamConstants } from './reference/vectors.js';
 
 /** The C++ kernels, and what else only the addon can do. */
@@ -69,6 +70,7 @@ function bind(addon: Addon): NativeKernels {
     return kernel(...values);
   };
   return {
+    ...bindDense(call),
     name: 'native',
     instructionSet: addon.instructionSet,
     setThreads: (count) => void call('setThreads', count),

@@ -1,6 +1,9 @@
 import type { KernelSet } from '../kernel-set.js';
 import { block } from './block.js';
 import { convolution } from './convolution.js';
+import { denseConvolution } from './dense-convolution.js';
+import { denseElements } from './dense-elements.js';
+import { denseResampling } from './dense-resampling.js';
 import { loss } from './loss.js';
 import { normalisation } from './normalisation.js';
 import { resampling } from './resampling.js';
@@ -14,5 +17,8 @@ export const referenceKernels: KernelSet = {
   ...resampling,
   ...loss,
   ...block,
+  ...denseConvolution,
+  ...denseResampling,
+  ...denseElements,
   ...vectors,
 };
