@@ -7,6 +7,11 @@ export { tf } from './tfjs.js';
 export { openEngine, type Engine, type EngineKind } from './open-engine.js';
 export { conv3d, depthwise3d } from './convolution.js';
 export { batchNormTrain, batchNormInfer, type BatchStatistics, type OnStatistics } from './normalisation.js';
+export { convolve, transposedConvolve, type ConvolutionMoves } from './dense-convolution.js';
+export { maxPool, resize } from './dense-resampling.js';
+export { groupNorm } from './group-normalisation.js';
+export { prelu, relu } from './rectifiers.js';
+export { concatChannels, repeatChannel, takeChannels } from './channels.js';
 export { averagePool3d, upsampleTrilinear } from './resampling.js';
 export { addTensors, softmaxCrossEntropy, weightedSum } from './arithmetic.js';
 export {

@@ -22,6 +22,8 @@ export interface OperationSpec<A> {
   run: (call: KernelCall<A>) => Output[];
   /** Inputs whose values the gradient needs. */
   saves?: readonly string[];
+  /** The name under which the gradient finds the (first) output, if it needs it. */
+  keeps?: string;
   /** Gradients by input; each function is called at most once. */
   gradient?: (
     dy: tf.Tensor,
@@ -37,15 +39,17 @@ const specs: OperationSpec<never>[] = [];
 /** Declares an operation once for all backends of ours; the result runs it on the current backend. */
 export function defineOperation<A>(spec: OperationSpec<A>): Operation<A> {
   specs.push(spec);
-  const { gradient, saves = [] } = spec;
+  const { gradient, saves = [], keeps } = spec;
+  const names = [...saves, ...(keeps === undefined ? [] : [keeps])]; // tfjs hands inputs over first
   if (gradient !== undefined) {
     tf.registerGradient({
       kernelName: spec.name,
       inputsToSave: [...saves],
+      outputsToSave: keeps === undefined ? [] : [true],
       gradFunc: (dy, saved, attributes) =>
         gradient(
           dy as tf.Tensor,
-          Object.fromEntries(saves.map((name, i) => [name, saved[i] as tf.Tensor])),
+          Object.fromEntries(names.map((name, i) => [name, saved[i] as tf.Tensor])),
           attributes as A,
         ),
     });

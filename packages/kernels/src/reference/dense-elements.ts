@@ -62,8 +62,8 @@ export const denseElements: Pick<
       const hat = normalised(s, x, p, mean, variance, i);
       const centred =
         at(dy, i) * at(p.gamma, i % s.c) - at(sumG, group) / size - (hat * at(sumGx, group)) / size;
-      const slope = p.rectified && !(at(x, i) > 0) ? 0 : 1;
-      dx[i] = (slope * centred) / Math.sqrt(at(variance, group) + p.epsilon);
+      const off = p.rectified && !(at(x, i) > 0);
+      dx[i] = off ? 0 : centred / Math.sqrt(at(variance, group) + p.epsilon);
     }
     dgamma.set(gammas);
     dbeta.set(betas);
