@@ -39,6 +39,19 @@ export function parseWindow(text: string): [number, number] {
   throw new InvalidArgumentError('Give the lower and the upper end in HU, as in -200,200.');
 }
 
+const byteUnits: Record<string, number> = {
+  ...{ b: 1, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12 },
+  ...{ kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 },
+};
+
+/** Bytes, as 11GB or 24GiB. */
+export function parseBytes(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text) ?? [];
+  const bytes = Number(digits) * (byteUnits[unit.toLowerCase()] ?? Number.NaN);
+  if (digits !== '' && bytes >= 1) return Math.floor(bytes);
+  throw new InvalidArgumentError('Give a number with its unit, as 11GB or 24GiB.');
+}
+
 /** A count of cases, or a fraction below 1. */
 export function parseShare(text: string): number {
   const value = Number(text);

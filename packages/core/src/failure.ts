@@ -25,6 +25,7 @@ export const failureCodes = {
   WEIGHTS_MISMATCH: 'mistake',
   ENGINE_UNAVAILABLE: 'mistake',
   DEVICE_UNAVAILABLE: 'mistake',
+  MEMORY_TOO_SMALL: 'mistake',
   OUT_OF_MEMORY: 'fault',
   NON_FINITE: 'fault',
   LOSS_SPIKE: 'fault',

@@ -1,4 +1,4 @@
-import { inputMultiple } from '@lvnet/networks';
+import { contradictionOf, multipleWords, networkOf } from '@lvnet/networks';
 import type { Experiment } from './experiment.js';
 import type { Problem } from './problems.js';
 
@@ -15,20 +15,28 @@ export function contradictionsOf(experiment: Experiment): Problem[] {
         message: `${path} (${JSON.stringify(value)}): ${message}`,
       });
   };
-  const heads = network.levels - 1;
+  const { headCount, multiple, leastSize } = networkOf(network);
+  claim(loss.eta.length === headCount, 'loss.eta', loss.eta, etaRule(network, headCount));
   claim(
-    loss.eta.length === heads,
-    'loss.eta',
-    loss.eta,
-    `needs ${String(heads)} weights, one per head, because network.levels is ${String(network.levels)}`,
-  );
-  const multiple = inputMultiple(network);
-  claim(
-    data.patch.every((size) => size % multiple === 0),
+    data.patch.every((size, axis) => size % (multiple.sizes[axis] ?? 1) === 0),
     'data.patch',
     data.patch,
-    `every size must divide by ${String(multiple)} (2^(network.levels - 1))`,
+    `${multipleWords(multiple.sizes)} (${multiple.reason.replace('levels', 'network.levels')})`,
   );
+  claim(
+    data.patch.slice(1).every((size) => size >= leastSize),
+    'data.patch',
+    data.patch,
+    `rows and columns of ${network.name} must be ${String(leastSize)} or more`,
+  );
+  claim(
+    network.name !== 'ce-net' || network.context === 'repeat' || data.patch[0] >= 3,
+    'data.patch',
+    data.patch,
+    'needs three slices or more, because network.context is neighbours',
+  );
+  const contradiction = contradictionOf(network);
+  claim(contradiction === undefined, 'network', network, contradiction ?? '');
   claim(data.windowHu[0] < data.windowHu[1], 'data.windowHu', data.windowHu, 'the lower end comes first');
   claim(
     training.batch % training.shards === 0,
@@ -62,9 +70,14 @@ export function contradictionsOf(experiment: Experiment): Problem[] {
   return problems;
 }
 
+function etaRule(network: Experiment['network'], headCount: number): string {
+  if (network.name !== 'lv-net') return `must be left out: ${network.name} has no deep supervision`;
+  return `needs ${String(headCount)} weights, one per head, because network.levels is ${String(network.levels)}`;
+}
+
 /** Not wrong, but worth a word before hours are spent. */
 export function preflight(experiment: Experiment): { warnings: string[] } {
-  const { training, workers, optimizer, data } = experiment;
+  const { training, workers, optimizer, data, network } = experiment;
   const warnings: string[] = [];
   if (workers.max > training.shards) {
     warnings.push(
@@ -76,7 +89,8 @@ export function preflight(experiment: Experiment): { warnings: string[] } {
       `the learning rate falls below a thousandth of its start within ${String(training.epochs)} epochs (optimizer.decayPerEpoch).`,
     );
   }
-  if (training.batch / training.shards === 1 && data.patch.some((size) => size < 16)) {
+  const plane = networkOf(network).dimensions === 2 ? data.patch.slice(1) : data.patch;
+  if (training.batch / training.shards === 1 && plane.some((size) => size < 16)) {
     warnings.push(
       'batch statistics come from very few voxels: use a larger data.patch or fewer training.shards.',
     );

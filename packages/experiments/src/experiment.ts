@@ -1,4 +1,4 @@
-import { networkConfigSchema } from '@lvnet/networks';
+import { networkConfigSchema, networkOf } from '@lvnet/networks';
 import { z } from 'zod';
 
 const positive = z.number().positive();
@@ -21,8 +21,8 @@ const dataSchema = z.strictObject({
 });
 
 const lossSchema = z.strictObject({
-  /** Weights of the deep-supervision heads, levels - 1 of them. */
-  eta: z.array(z.number().min(0)).default([0.2, 0.4, 0.6, 0.8]),
+  /** Weights of the deep-supervision heads: levels - 1 of them in LV-Net, none in the others. */
+  eta: z.array(z.number().min(0)).optional(),
   order: z.enum(['coarse-to-fine', 'fine-to-coarse']).default('coarse-to-fine'),
 });
 
@@ -75,9 +75,20 @@ export const experimentSchema = z.strictObject({
 type Parsed = z.infer<typeof experimentSchema>;
 
 /** An experiment with every default filled in. */
-export type Experiment = Omit<Parsed, 'training'> & {
+export type Experiment = Omit<Parsed, 'training' | 'loss'> & {
   training: Omit<Parsed['training'], 'shards'> & { shards: number };
+  loss: Omit<Parsed['loss'], 'eta'> & { eta: number[] };
 };
+
+/** Fills in the defaults that depend on other fields. */
+export function withDefaults({ training, loss, ...parsed }: Parsed): Experiment {
+  const paperEta = networkOf(parsed.network).headCount > 0 ? [0.2, 0.4, 0.6, 0.8] : [];
+  return {
+    ...parsed,
+    loss: { ...loss, eta: loss.eta ?? paperEta },
+    training: { ...training, shards: training.shards ?? training.batch },
+  };
+}
 
 /** JSON Schema of the file, for editors. */
 export function experimentJsonSchema(): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Failure } from '@lvnet/core';
-import { parseExperiment, type Problem } from './index.js';
+import type { LvNetConfig } from '@lvnet/networks';
+import { parseExperiment, type Experiment, type Problem } from './index.js';
 
 /** The least an experiment must say. */
 export const base = 'data: { root: /data/lits }\n';
@@ -17,3 +18,9 @@ export function failureOf(text: string, set?: readonly string[]): Failure {
 }
 
 export const problemsOf = (failure: Failure): Problem[] => failure.details['problems'] as Problem[];
+
+/** The options of an experiment whose network is LV-Net. */
+export function lvNetOf({ network }: Pick<Experiment, 'network'>): LvNetConfig {
+  assert.equal(network.name, 'lv-net');
+  return network as LvNetConfig;
+}

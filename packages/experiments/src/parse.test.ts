@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { base, failureOf, problemsOf } from './experiments.fixture.js';
+import { base, failureOf, lvNetOf, problemsOf } from './experiments.fixture.js';
 import { experimentJsonSchema, parseExperiment, type Experiment } from './index.js';
 
 const defaults: Experiment = {
@@ -97,14 +97,14 @@ describe('an experiment', () => {
 
   it('describes itself to editors', () => {
     const schema = experimentJsonSchema() as {
-      properties: Record<string, { properties?: object }>;
+      properties: Record<string, { anyOf?: { properties: object }[] }>;
       required: string[];
     };
     assert.deepEqual(Object.keys(schema.properties), Object.keys(everything));
-    assert.deepEqual(
-      Object.keys(schema.properties['network']?.properties ?? {}),
-      Object.keys(everything.network),
-    );
+    const networks =
+      schema.properties['network']?.anyOf?.map(({ properties }) => Object.keys(properties)) ?? [];
+    assert.deepEqual(networks[0], Object.keys(everything.network));
+    assert.deepEqual(networks[2], ['name', 'baseWidth', 'context', 'classes']);
     assert.deepEqual(schema.required, ['data']);
   });
 });
@@ -157,7 +157,7 @@ describe('changes on the command line', () => {
       ...['network.expansionRate=6', 'network.expansionRate=2', 'loss.eta=[0, 0, 0, 0]'],
       ...['data.split={ train: 3, validation: 1, test: 1 }', 'labels.why=a=b', 'data.blocks=liver'],
     );
-    assert.equal(network.expansionRate, 2);
+    assert.equal(lvNetOf({ network }).expansionRate, 2);
     assert.deepEqual(loss.eta, [0, 0, 0, 0]);
     assert.deepEqual([data.split, data.blocks], [{ train: 3, validation: 1, test: 1 }, 'liver']);
     assert.deepEqual(labels, { why: 'a=b' });

@@ -1,6 +1,6 @@
 import { Failure } from '@lvnet/core';
 import { contradictionsOf } from './contradictions.js';
-import { experimentSchema, type Experiment } from './experiment.js';
+import { experimentSchema, withDefaults, type Experiment } from './experiment.js';
 import { invalid, problemsOf } from './problems.js';
 import { setAt } from './set-at.js';
 import { parseYaml } from './yaml.js';
@@ -34,11 +34,7 @@ export function resolveExperiment(input: unknown, file?: string): Experiment {
   if (!result.success) {
     throw invalid('EXPERIMENT_INVALID', file, problemsOf(result.error, input, experimentSchema));
   }
-  const { training } = result.data;
-  const experiment: Experiment = {
-    ...result.data,
-    training: { ...training, shards: training.shards ?? training.batch },
-  };
+  const experiment = withDefaults(result.data);
   const contradictions = contradictionsOf(experiment);
   if (contradictions.length > 0) throw invalid('EXPERIMENT_CONTRADICTORY', file, contradictions);
   return experiment;

@@ -8,6 +8,8 @@ describe('what is wrong with an experiment', () => {
     ['netwrok: {}', 'netwrok', 'network'],
     ['zzzzzzzzzzzz: 1', 'zzzzzzzzzzzz', null],
     ['network: { expansionrate: 3 }', 'network.expansionrate', 'expansionRate'],
+    ['network: { name: u-net, basewidth: 3 }', 'network.basewidth', 'baseWidth'],
+    ['network: { name: ce-net, contxt: repeat }', 'network.contxt', 'context'],
     ['loss: { etas: [1] }', 'loss.etas', 'eta'],
     ['optimizer: { learnRate: 1 }', 'optimizer.learnRate', 'learningRate'],
     ['training: { epoch: 1 }', 'training.epoch', 'epochs'],
@@ -58,7 +60,10 @@ describe('what is wrong with an experiment', () => {
     [`${base}network:`, 'network'],
     [`${base}network: { kernel: 4 }`, 'network.kernel'],
     [`${base}network: { expansionRate: 17 }`, 'network.expansionRate'],
-    [`${base}network: { name: u-net }`, 'network.name'],
+    [`${base}network: { name: w-net }`, 'network.name'],
+    [`${base}network: { name: 7 }`, 'network.name'],
+    [`${base}network: { name: ce-net, context: some }`, 'network.context'],
+    [`${base}network: { name: v-net, baseWidth: 0 }`, 'network.baseWidth'],
     [`${base}loss: { eta: [0.1, -1, 0, 0] }`, 'loss.eta.1'],
     [`${base}optimizer: { learningRate: 0 }`, 'optimizer.learningRate'],
     [`${base}optimizer: { learningRate: .inf }`, 'optimizer.learningRate'],
@@ -103,6 +108,12 @@ describe('contradictions in an experiment', () => {
     ['network: { levels: 4 }', 'loss.eta', /needs 3 weights.*network\.levels is 4/],
     ['loss: { eta: [1] }', 'loss.eta', /needs 4 weights/],
     ['network: { levels: 6 }\nloss: { eta: [1, 1, 1, 1, 1] }', 'data.patch', /divide by 32/],
+    ['network: { name: v-net }\nloss: { eta: [0.5] }', 'loss.eta', /left out: v-net has no deep supervision/],
+    [
+      'network: { name: 3d-u-net, baseWidth: 16 }',
+      'network',
+      /baseWidth \(16\) must divide by groups \(32\)/,
+    ],
     ['training: { batch: 4, shards: 3 }', 'training.shards', /must divide training\.batch, which is 4/],
     ['workers: { min: 3, max: 2 }', 'workers.min', /more than workers\.max, which is 2/],
     ['workers: { min: 5, max: 5 }', 'workers.min', /no more than training\.shards \(4\)/],
@@ -131,6 +142,40 @@ describe('contradictions in an experiment', () => {
       assert.deepEqual([found?.path, others], [path, []]);
     });
   }
+
+  const ofNetwork: [string, string, RegExp][] = [
+    ['u-net', '[1, 512, 500]', /rows and columns must divide by 16/],
+    ['ce-net', '[2, 128, 192]', /192 or more/],
+    ['ce-net, context: neighbours', '[2, 192, 192]', /three slices or more/],
+    ['v-net', '[8, 64, 64]', /every size must divide by 16/],
+  ];
+  for (const [name, patch, message] of ofNetwork) {
+    it(`data.patch ${patch} of ${name}`, () => {
+      const failure = failureOf(`data: { root: /x, patch: ${patch} }\nnetwork: { name: ${name} }`);
+      assert.deepEqual(
+        problemsOf(failure).map((problem) => problem.path),
+        ['data.patch'],
+      );
+      assert.match(failure.message, message);
+    });
+  }
+
+  it('none where each network gets what it takes', () => {
+    for (const [name, patch] of [
+      ['u-net', '[1, 512, 512]'],
+      ['ce-net', '[16, 192, 224]'],
+      ['3d-u-net', '[3, 5, 7]'],
+      ['v-net', '[16, 16, 32]'],
+    ]) {
+      const text = `data: { root: /x, patch: ${String(patch)} }\nnetwork: { name: ${String(name)} }`;
+      assert.deepEqual(parseExperiment(text).loss.eta, []);
+    }
+  });
+
+  it('names the nearest network for one that there is not', () => {
+    const [problem] = problemsOf(failureOf(`${base}network: { name: unet }`));
+    assert.deepEqual([problem?.path, problem?.value, problem?.nearest], ['network.name', 'unet', 'u-net']);
+  });
 
   it('early stop without validation cases', () => {
     const text = 'data: { root: /x, split: { train: 1, validation: 0, test: 0 } }\ntraining: { stop: {} }';

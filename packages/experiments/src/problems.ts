@@ -23,12 +23,18 @@ function problemsIn(
 ): Problem[] {
   const path = [...above, ...issue.path.map(String)];
   if (issue.code === 'unrecognized_keys') {
-    const known = keysAt(schema, path);
+    const known = keysAt(schema, path, input);
     return issue.keys.map((key) => unknownField([...path, key], valueAt(input, [...path, key]), known));
   }
-  const meant =
-    issue.code === 'invalid_union' ? issue.errors.find((branch) => !branch.some(isOtherType)) : undefined;
-  if (meant !== undefined) return meant.flatMap((inner) => problemsIn(inner, path, input, schema));
+  if (issue.code === 'invalid_union') {
+    const meant = issue.errors.find((branch) => !branch.some(isOtherType) && !branch.some(isOtherName));
+    if (meant !== undefined) return meant.flatMap((inner) => problemsIn(inner, path, input, schema));
+    const names = issue.errors
+      .flat()
+      .filter(isOtherName)
+      .flatMap(({ values }) => values.map(String));
+    if (names.length > 0) return [unknownName([...path, 'name'], valueAt(input, [...path, 'name']), names)];
+  }
   const value = valueAt(input, path);
   const message = `${path.join('.') || 'the file'} (${shown(value)}): ${messageOf(issue)}`;
   return [{ path: path.join('.'), value, nearest: null, message }];
@@ -40,6 +46,17 @@ const shown = (value: unknown): string =>
 /** Of several alternatives the one is meant whose type the value has. */
 const isOtherType = (issue: z.core.$ZodIssue): boolean =>
   issue.code === 'invalid_type' && issue.path.length === 0;
+
+/** Or whose name it has. */
+const isOtherName = (issue: z.core.$ZodIssue): issue is z.core.$ZodIssueInvalidValue =>
+  issue.code === 'invalid_value' && issue.path.length === 1 && issue.path[0] === 'name';
+
+function unknownName(path: readonly string[], value: unknown, names: readonly string[]): Problem {
+  const nearest = (typeof value === 'string' ? nearestName(value, names) : undefined) ?? null;
+  const advice = nearest === null ? `known: ${names.join(', ')}` : `did you mean ${nearest}?`;
+  const message = `${path.join('.')} (${shown(value)}): there is none of that name; ${advice}`;
+  return { path: path.join('.'), value, nearest, message };
+}
 
 function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'invalid_union') return issue.message;
@@ -56,23 +73,29 @@ function unknownField(path: readonly string[], value: unknown, known: readonly s
   return { path: path.join('.'), value, nearest, message: `${path.join('.')}: unknown field; ${advice}` };
 }
 
-function keysAt(schema: z.ZodType, path: readonly string[]): string[] {
+function keysAt(schema: z.ZodType, path: readonly string[], input: unknown): string[] {
   let at: unknown = schema;
-  for (const step of path) at = shapeOf(at)?.[step];
-  return Object.keys(shapeOf(at) ?? {});
+  for (const [i, step] of path.entries()) at = shapeOf(at, valueAt(input, path.slice(0, i)))?.[step];
+  return Object.keys(shapeOf(at, valueAt(input, path)) ?? {});
 }
 
 interface SchemaParts {
-  shape?: Record<string, unknown>;
+  shape?: Record<string, z.ZodType>;
   def?: { innerType?: unknown; options?: readonly unknown[] };
 }
 
-/** The fields of an object schema, whatever defaults, options and alternatives are wrapped around it. */
-function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+/**
+ * The fields of an object schema, whatever defaults, options and alternatives are wrapped around it; of
+ * alternatives with names those of the one that the value names.
+ */
+function shapeOf(schema: unknown, value: unknown): Record<string, z.ZodType> | undefined {
   const { shape, def } = (schema ?? {}) as SchemaParts;
   if (shape !== undefined) return shape;
   const inside = def?.options ?? (def?.innerType === undefined ? [] : [def.innerType]);
-  return inside.map(shapeOf).find((found) => found !== undefined);
+  const shapes = inside.map((one) => shapeOf(one, value)).filter((found) => found !== undefined);
+  const { name } = (value ?? {}) as { name?: unknown };
+  const isNamed = (found: Record<string, z.ZodType>) => found['name']?.safeParse(name).success === true;
+  return shapes.find(isNamed) ?? shapes[0];
 }
 
 function valueAt(input: unknown, path: readonly string[]): unknown {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { lvNetOf } from './experiments.fixture.js';
 import { readFileSync } from 'node:fs';
 import { bestTrial, gridTrials, parseSweep, type Problem, type TrialOutcome } from './index.js';
 
@@ -17,10 +18,10 @@ network: { kernel: 3, expansionRate: { choice: [2, 4, 8] } }
     );
     for (const { values, experiment } of trials) {
       assert.deepEqual(
-        [experiment.seed, experiment.network.expansionRate],
+        [experiment.seed, lvNetOf(experiment).expansionRate],
         [values['seed'], values['network.expansionRate']],
       );
-      assert.equal(experiment.network.kernel, 3);
+      assert.equal(lvNetOf(experiment).kernel, 3);
     }
   });
 
@@ -34,7 +35,7 @@ network: { activation: { choice: [elu, relu] } }
     const { values, experiment } = trials[7] ?? {};
     assert.deepEqual(experiment?.loss.eta, [0, 0, 0, 0]);
     assert.deepEqual(values?.['optimizer'], { learningRate: 0.2, weightDecay: 0 });
-    assert.deepEqual([experiment.optimizer.weightDecay, experiment.network.activation], [0, 'relu']);
+    assert.deepEqual([experiment.optimizer.weightDecay, lvNetOf(experiment).activation], [0, 'relu']);
   });
 
   it('chooses items of lists and deep fields', () => {

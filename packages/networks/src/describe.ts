@@ -1,11 +1,13 @@
-import { Failure } from '@lvnet/core';
-import { inputMultiple, type NetworkConfig } from './config.js';
-import { layersOf, type Layer } from './layers.js';
-import { isTrained, lengthOf, parametersOf } from './parameters.js';
+import type { Triple } from '@lvnet/kernels';
+import type { NetworkConfig } from './config.js';
+import { networkOf } from './definitions.js';
+import { checkInput } from './input.js';
+import { lengthOf, isTrained, type ParameterSpec } from './parameters.js';
+import { planOf, type Plan, type PlannedLayer } from './plan.js';
 
 export interface LayerDescription {
   name: string;
-  kind: Layer['kind'];
+  kind: PlannedLayer['kind'];
   /** [channels, depth, rows, columns] */
   output: [number, number, number, number];
   parameters: number;
@@ -27,123 +29,60 @@ export interface NetworkDescription {
   stateTensors: number;
   batchNorms: number;
   batchNormChannels: number;
-  /** Bytes kept from forward to backward for one sample by the native engine, beside the weights. */
-  trainingBytes: { native: number };
   layers: LayerDescription[];
 }
 
-export type InputSize = readonly [number, number, number];
+export type InputSize = Triple;
 
 /**
  * What a network costs, without building it.
  *
- * @param input [slices, rows, columns]
+ * @param input [slices, rows, columns]; default: as the paper measured it
  * @throws Failure('SHAPE_MISMATCH') where a size cannot be halved often enough
  */
-export function describe(config: NetworkConfig, input: InputSize = [16, 256, 256]): NetworkDescription {
-  checkInput(config, input);
-  const specs = parametersOf(config);
-  const layers = layersOf(config).map((layer) => describeLayer(layer, input, specs));
-  const norms = specs.filter((spec) => spec.kind === 'gamma');
-  const parameters = specs.filter(isTrained).reduce((sum, spec) => sum + lengthOf(spec.shape), 0);
-  const batchNormChannels = norms.reduce((sum, spec) => sum + lengthOf(spec.shape), 0);
-  const bytes = 4 * parameters + 8 * batchNormChannels + 8 * norms.length + 185 * specs.length;
+export function describe(config: NetworkConfig, input?: InputSize): NetworkDescription {
+  const size = input ?? networkOf(config).paperInput;
+  checkInput(config, size);
+  const plan = planOf(config, size);
+  const running = plan.state.filter((spec) => spec.kind === 'runningMean');
+  const parameters = sumOf(plan.state.filter(isTrained), (spec) => lengthOf(spec.shape));
+  const batchNormChannels = sumOf(running, (spec) => lengthOf(spec.shape));
+  const bytes = 4 * parameters + 8 * batchNormChannels + 8 * running.length + 185 * plan.state.length;
   return {
     name: config.name,
     config,
-    input: [...input],
+    input: [...size],
     parameters,
-    gflops: round(sumOf(layers, (layer) => layer.flops) / 1e9, 4),
-    macs: sumOf(layers, (layer) => layer.macs),
+    gflops: round(sumOf(plan.layers, (layer) => layer.flops) / 1e9, 4),
+    macs: sumOf(plan.layers, (layer) => layer.macs),
     storageMiB: round(bytes / 2 ** 20, 2),
-    stateTensors: specs.length,
-    batchNorms: norms.length,
+    stateTensors: plan.state.length,
+    batchNorms: running.length,
     batchNormChannels,
-    trainingBytes: { native: keptBytes(config, input) },
-    layers,
+    layers: describeLayers(plan),
   };
 }
 
-/** @throws Failure('SHAPE_MISMATCH') */
-export function checkInput(config: NetworkConfig, input: InputSize): void {
-  const multiple = inputMultiple(config);
-  if (input.every((size) => size > 0 && size % multiple === 0)) return;
-  throw new Failure(
-    'SHAPE_MISMATCH',
-    { input, multiple },
-    {
-      message: `An input of ${input.join('x')} does not fit: every size must divide by ${String(multiple)} (2^(levels - 1)).`,
-      hint: 'Choose other sizes or fewer levels.',
-    },
-  );
+/** A layer that is called again shows its parameters the first time. */
+function describeLayers({ layers, state }: Plan): LayerDescription[] {
+  const own = parametersByLayer(state);
+  return layers.map(({ name, kind, channels, size, macs, flops }) => {
+    const parameters = own.get(name) ?? 0;
+    own.delete(name);
+    return { name, kind, output: [channels, ...size], parameters, macs, flops };
+  });
+}
+
+function parametersByLayer(state: readonly ParameterSpec[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { name, shape } of state.filter(isTrained)) {
+    const layer = name.slice(0, name.lastIndexOf('.'));
+    counts.set(layer, (counts.get(layer) ?? 0) + lengthOf(shape));
+  }
+  return counts;
 }
 
 const sumOf = <T>(items: readonly T[], value: (item: T) => number): number =>
   items.reduce((sum, item) => sum + value(item), 0);
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
-
-function voxelsAt(input: InputSize, level: number): number {
-  return input.reduce((product, size) => product * (size / 2 ** level), 1);
-}
-
-function describeLayer(
-  layer: Layer,
-  input: InputSize,
-  specs: ReturnType<typeof parametersOf>,
-): LayerDescription {
-  const channels = layer.kind === 'convolution' ? layer.co : layer.channels;
-  const elements = voxelsAt(input, layer.level) * channels;
-  const own = specs.filter((spec) => isTrained(spec) && spec.name.startsWith(`${layer.name}.`));
-  const [depth, rows, columns] = input.map((size) => size / 2 ** layer.level) as [number, number, number];
-  return {
-    name: layer.name,
-    kind: layer.kind,
-    output: [channels, depth, rows, columns],
-    parameters:
-      layer.kind === 'convolution' || layer.kind === 'batchNorm'
-        ? sumOf(own, (spec) => lengthOf(spec.shape))
-        : 0,
-    ...workOf(layer, elements),
-  };
-}
-
-function workOf(layer: Layer, elements: number): { macs: number; flops: number } {
-  switch (layer.kind) {
-    case 'convolution': {
-      const perOutput = (layer.ci / layer.groups) * layer.k ** 3;
-      return { macs: elements * perOutput, flops: elements * (perOutput + (layer.bias ? 1 : 0)) };
-    }
-    case 'batchNorm':
-      return { macs: 0, flops: 4 * elements };
-    case 'averagePool':
-      return { macs: 0, flops: 3 * elements };
-    case 'upsample':
-      return { macs: 0, flops: 0 };
-  }
-}
-
-function keptBytes(config: NetworkConfig, input: InputSize): number {
-  const elements = sumOf(layersOf(config), (layer) => voxelsAt(input, layer.level) * keptChannels(layer));
-  return 4 * (voxelsAt(input, 0) + elements);
-}
-
-/**
- * What stays of a layer per voxel. Every operation keeps its input: convolutions and batch norms theirs, a
- * block its input, the depthwise output and the projection; a loss its logits and their gradient.
- */
-function keptChannels(layer: Layer): number {
-  const last = layer.name.slice(layer.name.lastIndexOf('.') + 1);
-  switch (layer.kind) {
-    case 'convolution':
-      if (layer.name === 'output') return 2 * layer.co;
-      return layer.name === 'stem.conv' || /^up\d\.conv$/.test(layer.name) ? layer.co : 0;
-    case 'batchNorm':
-      if (last === 'bn1' || layer.name.startsWith('up')) return 0; // up-sampled before anything keeps it
-      return last === 'bn3' ? 2 * layer.channels : layer.channels; // the projection and the block's sum
-    case 'averagePool':
-      return layer.channels;
-    case 'upsample':
-      return layer.name.startsWith('head') ? 2 * layer.channels : layer.channels; // added to the encoder's
-  }
-}

@@ -9,6 +9,7 @@ import {
   type ShardResult,
   type Weights,
 } from './index.js';
+import type { LvNetConfig } from './config.js';
 import { type Engines } from './engines.fixture.js';
 import { byName, exampleOf, inFloat64, numbers, trainedLike } from './networks.fixture.js';
 import { plainPass, type PlainPass } from './plain-network.fixture.js';
@@ -69,7 +70,7 @@ export function judged(engines: Engines, setting: Setting): Judged {
   const { image, label } = exampleOf(shape, network.config.classes);
   const [n, d, h, w] = shape;
   const plain = (of: ReadonlyMap<string, Float64Array> = inFloat64(weights)) =>
-    plainPass(network.config, of, Float64Array.from(image), label, { n, d, h, w });
+    plainPass(lvNetOf(network), of, Float64Array.from(image), label, { n, d, h, w });
   return {
     network,
     weights,
@@ -196,4 +197,9 @@ function assertNear(found: number | undefined, expected: number, tolerance: numb
   const off = Math.abs((found ?? Number.NaN) - expected);
   const message = `${what} is ${String(found)}, not ${String(expected)}: off by more than ${String(tolerance)}`;
   assert.ok(off <= tolerance, message);
+}
+
+function lvNetOf({ config }: Network): LvNetConfig {
+  assert.equal(config.name, 'lv-net');
+  return config as LvNetConfig;
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { softmaxCrossEntropy, tf, weightedSum } from '@lvnet/engine';
 import { buildNetwork } from './index.js';
-import { describe as describeNetwork, type InputSize } from './describe.js';
-import { forward } from './lv-net.js';
+import type { InputSize } from './describe.js';
 import { bothEngines } from './engines.fixture.js';
+import { memoryOf } from './memory.js';
 import { exampleOf, trainedLike } from './networks.fixture.js';
+import { engineShape } from './parameters.js';
+import { forward } from './tensor-layers.js';
 import { valuesOf } from './weights.js';
 
 describe('memory kept from forward to backward', function () {
@@ -54,8 +56,8 @@ describe('memory kept from forward to backward', function () {
     };
     try {
       tf.engine().startScope('measured');
-      const tensors = network.trained.map(({ name, shape }) =>
-        tf.tensor(valuesOf(weights, name), [...shape]),
+      const tensors = network.trained.map((spec) =>
+        tf.tensor(valuesOf(weights, spec.name), engineShape(spec)),
       );
       const byName = new Map(network.trained.map(({ name }, i) => [name, tensors[i] as tf.Tensor]));
       /** Passes its gradient on: the first thing that runs once the forward pass is over. */
@@ -95,7 +97,7 @@ describe('memory kept from forward to backward', function () {
     [{ levels: 3 }, [4, 16, 16]],
   ] as const) {
     it(`${JSON.stringify(options)} at ${size.join('x')}`, () => {
-      const expected = describeNetwork(buildNetwork(options).config, size).trainingBytes.native;
+      const expected = memoryOf(buildNetwork(options).config, size).native.keptBytes;
       assert.equal(measured(options, size), expected);
     });
   }

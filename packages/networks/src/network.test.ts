@@ -213,7 +213,7 @@ describe('options of a network', () => {
       ['baseWidth', 0],
       ['classes', 1],
       ['activation', 'gelu'],
-      ['name', 'u-net'],
+      ['name', 'w-net'],
     ];
     for (const [name, value] of wrong) {
       assert.throws(() => buildNetwork({ [name]: value }), {

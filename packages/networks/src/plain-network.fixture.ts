@@ -1,5 +1,5 @@
 import { referenceKernels as kernels, type Activation, type VolumeShape } from '@lvnet/kernels';
-import type { NetworkConfig } from './config.js';
+import type { LvNetConfig } from './config.js';
 
 /**
  * LV-Net once more, straight from its description (docs: "LV-Net as we build it") on plain float64 arrays:
@@ -26,7 +26,7 @@ interface Feature {
 const sizeOf = ({ n, d, h, w }: VolumeShape) => n * d * h * w;
 
 export function plainPass(
-  config: NetworkConfig,
+  config: LvNetConfig,
   weights: ReadonlyMap<string, Float64Array>,
   image: Float64Array,
   labels: Int32Array,

@@ -1,8 +1,10 @@
 import { Failure } from '@lvnet/core';
 import { tf, type Engine } from '@lvnet/engine';
-import { checkInput } from './describe.js';
-import { forward } from './lv-net.js';
+import { networkOf } from './definitions.js';
+import { checkInput, withChannels } from './input.js';
 import type { Network } from './network.js';
+import { engineShape } from './parameters.js';
+import { forward } from './tensor-layers.js';
 import { valuesOf, type Weights } from './weights.js';
 
 /**
@@ -26,18 +28,19 @@ export function predictForeground(
   engine.activate();
   const { classes } = network.config;
   const foreground = new Float32Array(d * h * w);
-  const shapes = new Map(network.state.map((spec) => [spec.name, spec.shape]));
+  const shapes = new Map(network.state.map((spec) => [spec.name, engineShape(spec)]));
   tf.engine().startScope('predict');
   try {
     const tensors = new Map<string, tf.Tensor>();
     const tensorOf = (name: string): tf.Tensor => {
       const known = tensors.get(name);
       if (known !== undefined) return known;
-      const made = tf.tensor(valuesOf(weights, name), [...(shapes.get(name) ?? [])]);
+      const made = tf.tensor(valuesOf(weights, name), shapes.get(name) ?? []);
       tensors.set(name, made);
       return made;
     };
-    const input = tf.tensor(image, [1, d, h, w, 1]);
+    const channels = networkOf(network.config).inputChannels;
+    const input = tf.tensor(withChannels(network.config, image, [1, d, h, w]), [1, d, h, w, channels]);
     const { main } = forward(network.config, tensorOf, input, { training: false, weights });
     const p = new Float32Array(foreground.length * classes);
     engine.kernels.softmax(foreground.length, classes, main.dataSync<'float32'>(), p);

@@ -7,10 +7,11 @@ import {
   type BatchStatistics,
   type Engine,
 } from '@lvnet/engine';
-import { checkInput } from './describe.js';
-import { forward } from './lv-net.js';
+import { networkOf } from './definitions.js';
+import { checkInput, withChannels } from './input.js';
 import type { Network } from './network.js';
-import { lengthOf } from './parameters.js';
+import { engineShape, lengthOf } from './parameters.js';
+import { forward } from './tensor-layers.js';
 import { valuesOf, type Weights } from './weights.js';
 
 export interface ShardOptions {
@@ -59,9 +60,12 @@ export function shardGradient(
   const classes = label.map((value) => Math.min(value, network.config.classes - 1));
   tf.engine().startScope('shard');
   try {
-    const tensors = network.trained.map((spec) => tf.tensor(valuesOf(weights, spec.name), [...spec.shape]));
+    const tensors = network.trained.map((spec) => tf.tensor(valuesOf(weights, spec.name), engineShape(spec)));
     const byName = new Map(network.trained.map((spec, i) => [spec.name, tensors[i] as tf.Tensor]));
-    const input = tf.tensor(image, [...o.shape, 1]);
+    const input = tf.tensor(withChannels(network.config, image, o.shape), [
+      ...o.shape,
+      networkOf(network.config).inputChannels,
+    ]);
     const loss = (): tf.Scalar => {
       const logits = forward(network.config, (name) => byName.get(name) as tf.Tensor, input, {
         training: true,

@@ -1,6 +1,7 @@
 import { counterRandom, Failure, invariant } from '@lvnet/core';
 import type { NetworkConfig } from './config.js';
-import { isTrained, lengthOf, parametersOf, type ParameterSpec } from './parameters.js';
+import { isTrained, lengthOf, type ParameterSpec } from './parameters.js';
+import { parametersOf } from './plan.js';
 
 /**
  * The state of a network: one flat array of trained parameters, one of running statistics, and views of
@@ -24,13 +25,14 @@ export function emptyWeights(config: NetworkConfig): Weights {
 
 /**
  * PyTorch's default initialisers, drawn from a generator keyed by seed and name: convolution weights and
- * biases uniform in +-1/sqrt(fan in), batch norms 1 and 0, running statistics 0 and 1.
+ * biases uniform in +-1/sqrt(fan in), norms 1 and 0, running statistics 0 and 1, slopes of rectifiers 1/4.
  */
 export function initialWeights(config: NetworkConfig, seed: number): Weights {
   const weights = emptyWeights(config);
   for (const spec of parametersOf(config)) {
     const values = weights.byName.get(spec.name);
     if (spec.kind === 'gamma' || spec.kind === 'runningVariance') values?.fill(1);
+    if (spec.kind === 'slope') values?.fill(0.25);
     if (values === undefined || spec.fanIn === 0) continue;
     const bound = 1 / Math.sqrt(spec.fanIn);
     const random = counterRandom(seed, spec.name);

@@ -1,5 +1,13 @@
 import type { Command } from 'commander';
-import { engineOption, jsonOption, parseCount, parseSeed, parseSizes, settingsOption } from '../options.js';
+import {
+  engineOption,
+  jsonOption,
+  parseBytes,
+  parseCount,
+  parseSeed,
+  parseSizes,
+  settingsOption,
+} from '../options.js';
 import type { InitFlags } from './network/init.js';
 import type { NetworksFlags } from './network/networks.js';
 import type { TraceFlags } from './network/trace.js';
@@ -7,18 +15,25 @@ import type { TraceFlags } from './network/trace.js';
 export function registerNetworkCommands(program: Command): void {
   program
     .command('networks')
-    .description('Show what a network costs: parameters, operations, memory; without a name all networks')
+    .description(
+      "Show what a network costs: parameters, operations, memory; without a name the paper's tables",
+    )
     .argument('[name]', 'network, as lv-net')
     .option('--input <D,H,W>', 'slices, rows and columns of one sample', parseSizes)
+    .option('--memory <bytes>', "what must fit, as 11GB (default: this machine's memory)", parseBytes)
     .option('--layers', 'every layer, not one line for each stage')
     .addOption(settingsOption('expansionRate=6'))
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
+Networks: u-net, ce-net, 3d-u-net, v-net, lv-net. Without a name Table 3 of the
+paper is counted anew beside its figures, and Table 1.
+
 GFLOPs follow the paper's counting rule: a multiply-add is one operation, a
 batch norm takes four for each element. The multiply-adds are those of the
-convolutions alone. Defaults are the paper's network and input.
+convolutions alone. Defaults are the paper's network and input. Memory is that
+of a process that trains one sample at a time, or predicts.
 
 Example:
   npx lvnet networks lv-net --input 16,256,256 --set expansionRate=6

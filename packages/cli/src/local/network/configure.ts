@@ -20,8 +20,8 @@ export function configureTraining(
   set: readonly string[],
 ): Pick<Experiment, 'network' | 'loss'> {
   checkName(name);
-  // A patch that every number of levels divides: the size of a batch is judged when it is there.
-  const input = { data: { root: '.', patch: [32, 32, 32] }, network: { name } };
+  // A patch that suits every network: the size of a batch is judged when it is there.
+  const input = { data: { root: '.', patch: [32, 192, 192] }, network: { name } };
   const { network, loss } = parseExperiment(JSON.stringify(input), {
     file: 'What was --set',
     set: set.map(withSection(['network', 'loss'])),

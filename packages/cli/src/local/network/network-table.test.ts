@@ -1,10 +1,24 @@
 import assert from 'node:assert/strict';
-import { describe as describeNetwork } from '@lvnet/networks';
+import {
+  countTable1,
+  describe as describeNetwork,
+  largestFit,
+  memoryOf,
+  networkNames,
+  paperTable1,
+  paperTable3,
+} from '@lvnet/networks';
 import { configureNetwork, configureTraining } from './configure.js';
-import { networkLines, stagesOf } from './network-table.js';
+import { networkLines, overviewLines, stagesOf } from './network-table.js';
 
 describe('the table of a network', () => {
   const paper = describeNetwork(configureNetwork('lv-net', []));
+
+  const memory = {
+    ...memoryOf(paper.config, paper.input).native,
+    largest: largestFit(paper.config, paper.input, 'native', 11e9),
+  };
+  const linesOf = (everyLayer: boolean) => networkLines(paper, memory, 11e9, everyLayer);
 
   it('holds the whole network once', () => {
     const stages = stagesOf(paper.layers);
@@ -20,21 +34,52 @@ describe('the table of a network', () => {
 
   it('is no wider than a terminal, every layer or not', () => {
     for (const everyLayer of [false, true]) {
-      const lines = networkLines(paper, everyLayer);
+      const lines = linesOf(everyLayer);
       assert.ok(lines.some((line) => line.includes('1,659,282')));
-      assert.ok(lines.slice(0, -1).every((line) => line.length <= 80));
+      assert.ok(lines.every((line) => line.length <= 80));
     }
     assert.equal(
-      networkLines(paper, true).length - networkLines(paper, false).length,
+      linesOf(true).length - linesOf(false).length,
       paper.layers.length - stagesOf(paper.layers).length,
     );
   });
 });
 
+describe("the paper's tables", () => {
+  it('are counted to the digit they are printed with', () => {
+    for (const name of networkNames) {
+      const found = describeNetwork(configureNetwork(name, []));
+      const { parameters, gflops, storageMb } = paperTable3[name];
+      assert.equal(found.parameters, parameters);
+      assert.equal(found.gflops.toFixed(2), gflops.toFixed(2));
+      // The sizes of PyTorch's files follow from the tensors to about 185 bytes each.
+      assert.ok(Math.abs(found.storageMiB - storageMb) <= 0.001 * storageMb, name);
+    }
+    const { block, vanilla } = countTable1({ channels: 64, kernel: 5, expansionRate: 4 });
+    assert.deepEqual([block, vanilla], [paperTable1.block, paperTable1.vanilla]);
+  });
+
+  it('fit a terminal', () => {
+    const all = networkNames.map((name) => ({
+      ...describeNetwork(configureNetwork(name, [])),
+      paper: paperTable3[name],
+    }));
+    const { block: paperBlock, vanilla: paperVanilla, ...sizes } = paperTable1;
+    const lines = overviewLines(all, { ...paperTable1, ...sizes, paperBlock, paperVanilla });
+    assert.ok(
+      lines.every((line) => line.length <= 80),
+      lines.join('\n'),
+    );
+    assert.ok(lines.some((line) => /v-net .*65,173,903 .*65,173,903 .*516\.12 .*516\.12/.test(line)));
+  });
+});
+
 describe('--set', () => {
   it('changes the network, with or without its section in front', () => {
-    assert.equal(configureNetwork('lv-net', ['expansionRate=6']).expansionRate, 6);
-    assert.equal(configureNetwork('lv-net', ['network.expansionRate=6']).expansionRate, 6);
+    for (const change of ['expansionRate=6', 'network.expansionRate=6']) {
+      const config = configureNetwork('lv-net', [change]);
+      assert.equal('expansionRate' in config && config.expansionRate, 6);
+    }
   });
 
   it('changes the loss of a trace, whose weights must fit the levels', () => {

@@ -1,4 +1,7 @@
 import type { LayerDescription, NetworkDescription } from '@lvnet/networks';
+import { table } from '../../cluster/print.js';
+import { formatBytes } from '../../views/format.js';
+import type { MemoryFacts } from './networks.js';
 
 interface Row {
   name: string;
@@ -8,7 +11,12 @@ interface Row {
 }
 
 /** A network for people: one line for each stage, or for each layer, then the totals. */
-export function networkLines(network: NetworkDescription, everyLayer: boolean): string[] {
+export function networkLines(
+  network: NetworkDescription,
+  memory: MemoryFacts,
+  availableBytes: number,
+  everyLayer: boolean,
+): string[] {
   const rows = everyLayer ? network.layers : stagesOf(network.layers);
   const width = Math.max(...rows.map((row) => row.name.length), 5);
   const line = (name: string, output: string, parameters: string, gflops: string) =>
@@ -27,7 +35,66 @@ export function networkLines(network: NetworkDescription, everyLayer: boolean): 
     '',
     `multiply-adds of the convolutions  ${(network.macs / 1e9).toFixed(3)} G`,
     `size of the weights                ${network.storageMiB.toFixed(2)} MiB`,
-    `kept for the backward pass         ${(network.trainingBytes.native / 2 ** 20).toFixed(0)} MiB for each sample (native engine), beside the weights`,
+    ...memoryLines(memory, availableBytes),
+  ];
+}
+
+function memoryLines(
+  { trainingBytes, keptBytes, inferenceBytes, largest }: MemoryFacts,
+  bytes: number,
+): string[] {
+  const shown = (value: number | null) => (value === null ? 'none' : String(value));
+  const patch = largest.patch === null ? 'none' : largest.patch.join(' x ');
+  return [
+    `memory of a training step          ${formatBytes(trainingBytes)} (native engine, one sample)`,
+    `  of it kept for the backward pass ${formatBytes(keptBytes)}`,
+    `memory of a prediction             ${formatBytes(inferenceBytes)}`,
+    `largest in ${formatBytes(bytes).padEnd(24)}${shown(largest.samples)} samples of this size`,
+    `${' '.repeat(35)}or one of ${patch} voxels`,
+    ...(largest.expansionRate === null
+      ? []
+      : [`${' '.repeat(35)}or epsilon ${shown(largest.expansionRate)}`]),
+  ];
+}
+
+interface Overview {
+  name: string;
+  input: readonly number[];
+  parameters: number;
+  gflops: number;
+  storageMiB: number;
+  paper: { parameters: number; gflops: number; storageMb: number };
+}
+
+/** The paper's Table 3 and Table 1, counted and as printed there. */
+export function overviewLines(
+  all: readonly Overview[],
+  t: { channels: number; kernel: number; expansionRate: number; block: number; vanilla: number } & {
+    paperBlock: number;
+    paperVanilla: number;
+  },
+): string[] {
+  const share = (block: number, vanilla: number) => `${((100 * block) / vanilla).toFixed(2)} %`;
+  return [
+    'Table 3, counted, beside what the paper prints',
+    '',
+    ...table([
+      ['network', 'input', 'parameters', 'paper', 'GFLOPs', 'paper', 'MiB', 'paper'],
+      ...all.map(({ paper, ...item }) => [
+        item.name,
+        item.input.join('x'),
+        ...[grouped(item.parameters), grouped(paper.parameters)],
+        ...[item.gflops.toFixed(2), paper.gflops.toFixed(2)],
+        ...[item.storageMiB.toFixed(2), paper.storageMb.toFixed(2)],
+      ]),
+    ]),
+    '',
+    `Table 1, at C = ${String(t.channels)}, k = ${String(t.kernel)}, epsilon = ${String(t.expansionRate)}: weights, counted and printed`,
+    '',
+    ...table([
+      ['IRB block', grouped(t.block), grouped(t.paperBlock), share(t.block, t.vanilla)],
+      ['vanilla convolution', grouped(t.vanilla), grouped(t.paperVanilla), '100 %'],
+    ]),
   ];
 }
 

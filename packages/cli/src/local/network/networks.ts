@@ -1,50 +1,64 @@
-import { describe, networkNames, type InputSize, type NetworkDescription } from '@lvnet/networks';
-import { print, table } from '../../cluster/print.js';
+import { totalmem } from 'node:os';
+import {
+  countTable1,
+  describe,
+  deviceKinds,
+  largestFit,
+  memoryOf,
+  networkNames,
+  paperTable1,
+  paperTable3,
+  type InputSize,
+  type NetworkDescription,
+} from '@lvnet/networks';
+import { print } from '../../cluster/print.js';
 import { configureNetwork } from './configure.js';
-import { networkLines } from './network-table.js';
+import { networkLines, overviewLines } from './network-table.js';
 
 export interface NetworksFlags {
-  input?: [number, number, number];
+  input?: InputSize;
+  memory?: number;
   layers?: boolean;
   set: string[];
   json?: boolean;
 }
 
 export function showNetworks(name: string | undefined, flags: NetworksFlags): void {
-  const one = (wanted: string) => describe(configureNetwork(wanted, flags.set), flags.input ?? paperInput);
+  const json = flags.json === true;
+  const one = (wanted: string) => describe(configureNetwork(wanted, flags.set), flags.input);
   if (name === undefined) {
-    const all = networkNames.map(one);
-    print(flags.json === true, { networks: all.map(summaryOf) }, () => overviewLines(all));
+    const all = networkNames.map((known) => ({ ...summaryOf(one(known)), paper: paperTable3[known] }));
+    const { block: paperBlock, vanilla: paperVanilla, ...sizes } = paperTable1;
+    const table1 = { ...sizes, ...countTable1({ ...sizes, kernel: 5 }), paperBlock, paperVanilla };
+    print(json, { networks: all, table1 }, () => overviewLines(all, table1));
     return;
   }
   const found = one(name);
-  print(flags.json === true, { ...summaryOf(found), ...detailsOf(found) }, () =>
-    networkLines(found, flags.layers === true),
+  const availableBytes = flags.memory ?? totalmem();
+  const memory = memoryFacts(found, availableBytes);
+  print(json, { ...summaryOf(found), ...detailsOf(found), memory, availableBytes }, () =>
+    networkLines(found, memory.native, availableBytes, flags.layers === true),
   );
 }
-
-const paperInput: InputSize = [16, 256, 256];
 
 const summaryOf = ({ name, input, parameters, gflops, macs, storageMiB }: NetworkDescription) => ({
   ...{ name, input, parameters, gflops, macs, storageMiB },
 });
 
-const detailsOf = ({ config, stateTensors, trainingBytes, layers }: NetworkDescription) => ({
+const detailsOf = ({ config, stateTensors, layers }: NetworkDescription) => ({
   config,
   stateTensors,
-  memory: { native: { trainingBytes: trainingBytes.native } },
   layers,
 });
 
-function overviewLines(all: readonly NetworkDescription[]): string[] {
-  return table([
-    ['network', 'input', 'parameters', 'GFLOPs', 'MiB'],
-    ...all.map((item) => [
-      item.name,
-      item.input.join('x'),
-      item.parameters.toLocaleString('en'),
-      item.gflops.toFixed(2),
-      item.storageMiB.toFixed(2),
-    ]),
-  ]);
+export type MemoryFacts = ReturnType<typeof memoryFacts>['native'];
+
+/** By device kind: what is taken, and the largest that fits. */
+function memoryFacts({ config, input }: NetworkDescription, availableBytes: number) {
+  const estimates = memoryOf(config, input);
+  const of = (device: (typeof deviceKinds)[number]) => ({
+    ...estimates[device],
+    largest: largestFit(config, input, device, availableBytes),
+  });
+  return { native: of('native') } satisfies Record<(typeof deviceKinds)[number], unknown>;
 }

@@ -1,0 +1,195 @@
+import {
+  addTensors,
+  averagePool3d,
+  batchNormInfer,
+  batchNormTrain,
+  concatChannels,
+  conv3d,
+  convolve,
+  groupNorm,
+  invertedResidual,
+  invertedResidualInfer,
+  maxPool,
+  prelu,
+  relu,
+  repeatChannel,
+  resize,
+  takeChannels,
+  transposedConvolve,
+  upsampleTrilinear,
+  type BatchStatistics,
+  type IrbParameters,
+  type OnStatistics,
+  type tf,
+} from '@lvnet/engine';
+import type { Activation, Triple } from '@lvnet/kernels';
+import type { NetworkConfig } from './config.js';
+import { networkOf } from './definitions.js';
+import { denseShape, planOf, transposedShape } from './plan.js';
+import type { Convolution, InvertedResidual, Layers, Scores } from './vocabulary.js';
+import { valuesOf, type Weights } from './weights.js';
+
+const epsilon = 1e-5;
+
+/** Gives the tensor of a parameter by its name, kernels with three axes. */
+export type TensorOf = (name: string) => tf.Tensor;
+
+export type Mode =
+  | { training: true; onStatistics: (layer: string, statistics: BatchStatistics) => void }
+  | { training: false; weights: Weights };
+
+/**
+ * The network on tensors. Every tensor goes as soon as its last reader is done, but for what the tape keeps.
+ *
+ * @param image [n, d, h, w, input channels]; disposed
+ * @returns scores [n, d, h, w, classes]
+ */
+export function forward(
+  config: NetworkConfig,
+  tensorOf: TensorOf,
+  image: tf.Tensor,
+  mode: Mode,
+): Scores<tf.Tensor> {
+  const network = networkOf(config);
+  const readers = readersOf(config, mode.training);
+  const layers = tensorLayers(config, { dimensions: network.dimensions, tensorOf, mode, readers });
+  const { main, heads } = network.describe(layers, { id: 0, tensor: image });
+  return { main: main.tensor, heads: heads.map(({ tensor }) => tensor) };
+}
+
+/** How often each value of the network is read, results once more. */
+function readersOf(config: NetworkConfig, supervised: boolean): number[] {
+  const { steps, values, main, heads } = planOf(config, undefined, supervised);
+  const counts = values.map(() => 0);
+  for (const id of [...steps.flatMap(({ inputs }) => inputs), main, ...heads])
+    counts[id] = (counts[id] ?? 0) + 1;
+  return counts;
+}
+
+interface Value {
+  id: number;
+  tensor: tf.Tensor;
+}
+
+interface Parts {
+  dimensions: 2 | 3;
+  tensorOf: TensorOf;
+  mode: Mode;
+  readers: number[];
+}
+
+function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
+  const { dimensions, tensorOf, mode, readers } = parts;
+  let made = 0;
+  const step = (inputs: readonly Value[], tensor: tf.Tensor): Value => {
+    for (const { id, tensor: read } of inputs) {
+      const left = (readers[id] ?? 0) - 1;
+      readers[id] = left;
+      if (left === 0) read.dispose();
+    }
+    return { id: ++made, tensor };
+  };
+  const valueOf = ({ tensor }: Value) => {
+    const [, d = 0, h = 0, w = 0, channels = 0] = tensor.shape;
+    return { size: [d, h, w] as Triple, channels };
+  };
+  const biasOf = (name: string, bias?: boolean) => (bias === true ? tensorOf(`${name}.bias`) : null);
+
+  return {
+    supervised: mode.training,
+    sizeOf: (x) => valueOf(x).size,
+    convolution: (x, name, o) => {
+      const [w, b] = [tensorOf(`${name}.weight`), biasOf(name, o.bias)];
+      const y =
+        config.name === 'lv-net'
+          ? conv3d(x.tensor, w, b) // made for few channels
+          : convolve(x.tensor, w, b, movesOf(dimensions, valueOf(x), o));
+      return step([x], y);
+    },
+    transposedConvolution: (x, name, o) => {
+      const moves = transposedShape(dimensions, valueOf(x).size, o);
+      return step([x], transposedConvolve(x.tensor, tensorOf(`${name}.weight`), biasOf(name, o.bias), moves));
+    },
+    batchNorm: (x, name, activation) => step([x], batchNorm(x.tensor, name, activation, parts)),
+    rectifiedGroupNorm: (x, name, groups) => {
+      const [gamma, beta] = [tensorOf(`${name}.weight`), tensorOf(`${name}.bias`)];
+      return step([x], groupNorm(x.tensor, gamma, beta, { groups, epsilon, rectified: true }));
+    },
+    relu: (x) => step([x], relu(x.tensor)),
+    prelu: (x, name) => step([x], prelu(x.tensor, tensorOf(`${name}.weight`))),
+    invertedResidual: (x, name, o) => step([x], block(x.tensor, name, o, parts)),
+    averagePool: (x) => step([x], averagePool3d(x.tensor)),
+    maxPool: (x, _name, o) => {
+      const moves = { ...o, channels: valueOf(x).channels };
+      return step([x], maxPool(x.tensor, denseShape(dimensions, valueOf(x), moves)));
+    },
+    upsample: (x, _name, factor) => (factor === 1 ? x : step([x], upsampleTrilinear(x.tensor, factor))),
+    resize: (x, _name, to, rule) => step([x], resize(x.tensor, to, rule)),
+    add: (a, b) => step([a, b], addTensors(a.tensor, b.tensor)),
+    concat: (xs) => step(xs, concatChannels(xs.map(({ tensor }) => tensor))),
+    repeatChannel: (x, channels) => step([x], repeatChannel(x.tensor, channels)),
+    firstChannels: (x, channels) => step([x], takeChannels(x.tensor, 0, channels)),
+  };
+}
+
+function movesOf(dimensions: 2 | 3, x: { size: Triple; channels: number }, o: Convolution) {
+  const { stride, padding, dilation } = denseShape(dimensions, x, o);
+  return { stride, padding, dilation };
+}
+
+function batchNorm(x: tf.Tensor, name: string, activation: Activation, { tensorOf, mode }: Parts): tf.Tensor {
+  const [gamma, beta] = [tensorOf(`${name}.weight`), tensorOf(`${name}.bias`)];
+  if (mode.training) {
+    const onStatistics = listener(mode, name);
+    return batchNormTrain(x, gamma, beta, { epsilon, activation, onStatistics });
+  }
+  const [mean, variance] = [tensorOf(`${name}.running_mean`), tensorOf(`${name}.running_var`)];
+  return batchNormInfer(x, { gamma, beta, mean, variance }, { epsilon, activation });
+}
+
+const listener =
+  (mode: Extract<Mode, { training: true }>, name: string): OnStatistics =>
+  (statistics) => {
+    mode.onStatistics(name, statistics);
+  };
+
+function block(
+  x: tf.Tensor,
+  name: string,
+  { bias: biased, activation }: InvertedResidual,
+  { tensorOf, mode }: Parts,
+): tf.Tensor {
+  const bias = (layer: string) => (biased ? tensorOf(`${name}.${layer}.bias`) : null);
+  const parameters: IrbParameters = {
+    expandWeight: tensorOf(`${name}.expand.weight`),
+    expandBias: bias('expand'),
+    gamma1: tensorOf(`${name}.bn1.weight`),
+    beta1: tensorOf(`${name}.bn1.bias`),
+    depthwiseWeight: tensorOf(`${name}.depthwise.weight`),
+    depthwiseBias: bias('depthwise'),
+    gamma2: tensorOf(`${name}.bn2.weight`),
+    beta2: tensorOf(`${name}.bn2.bias`),
+    projectWeight: tensorOf(`${name}.project.weight`),
+    projectBias: bias('project'),
+    gamma3: tensorOf(`${name}.bn3.weight`),
+    beta3: tensorOf(`${name}.bn3.bias`),
+  };
+  if (mode.training) {
+    const onStatistics = [
+      listener(mode, `${name}.bn1`),
+      listener(mode, `${name}.bn2`),
+      listener(mode, `${name}.bn3`),
+    ] as const;
+    return invertedResidual(x, parameters, { epsilon, activation, onStatistics });
+  }
+  const { weights } = mode;
+  const statistics = {
+    mean1: valuesOf(weights, `${name}.bn1.running_mean`),
+    variance1: valuesOf(weights, `${name}.bn1.running_var`),
+    mean2: valuesOf(weights, `${name}.bn2.running_mean`),
+    variance2: valuesOf(weights, `${name}.bn2.running_var`),
+    mean3: valuesOf(weights, `${name}.bn3.running_mean`),
+    variance3: valuesOf(weights, `${name}.bn3.running_var`),
+  };
+  return invertedResidualInfer(x, parameters, { epsilon, activation, statistics });
+}
