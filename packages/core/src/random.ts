@@ -19,8 +19,8 @@ export interface CounterRandom {
 
 export function counterRandom(...key: readonly (string | number)[]): CounterRandom {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest();
-  const base = digest.readBigUInt64LE(0);
-  const uint32At = (counter: number) => Number(splitMix64(base + BigInt(counter) * GOLDEN) >> 32n);
+  const [baseLow, baseHigh] = [digest.readUInt32LE(0), digest.readUInt32LE(4)];
+  const uint32At = (counter: number) => mixed(baseLow, baseHigh, counter);
   const uniformAt = (counter: number) => uint32At(counter) / 2 ** 32;
   let position = 0;
   const next = () => uniformAt(position++);
@@ -39,12 +39,43 @@ export function shuffled<T>(items: readonly T[], random: CounterRandom): T[] {
   return result;
 }
 
-const GOLDEN = 0x9e3779b97f4a7c15n;
-const MASK = (1n << 64n) - 1n;
+const TWO_32 = 2 ** 32;
 
-function splitMix64(state: bigint): bigint {
-  let z = (state + GOLDEN) & MASK;
-  z = ((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n) & MASK;
-  z = ((z ^ (z >> 27n)) * 0x94d049bb133111ebn) & MASK;
-  return z ^ (z >> 31n);
+/**
+ * High half of splitMix64(base + counter * golden), in halves of 32 bits: networks draw tens of millions of
+ * weights, for which BigInt takes a minute.
+ */
+function mixed(baseLow: number, baseHigh: number, counter: number): number {
+  // base + (counter + 1) * golden: the generator adds golden once more.
+  let high = multiplyHigh(counter + 1, 0x9e3779b9, 0x7f4a7c15);
+  let low = (lowProduct + baseLow) >>> 0;
+  high = (high + baseHigh + (low < baseLow ? 1 : 0)) >>> 0;
+  low = (low ^ ((low >>> 30) | (high << 2))) >>> 0;
+  high = (high ^ (high >>> 30)) >>> 0;
+  high = (multiplyHigh(low, 0xbf58476d, 0x1ce4e5b9) + Math.imul(high, 0x1ce4e5b9)) >>> 0;
+  low = lowProduct;
+  low = (low ^ ((low >>> 27) | (high << 5))) >>> 0;
+  high = (high ^ (high >>> 27)) >>> 0;
+  high = (multiplyHigh(low, 0x94d049bb, 0x133111eb) + Math.imul(high, 0x133111eb)) >>> 0;
+  return (high ^ (high >>> 31)) >>> 0;
+}
+
+/** The low half of the last product, beside its result: no object for each of millions of calls. */
+let lowProduct = 0;
+
+/** High half of a * (bHigh, bLow) modulo 2^64, a a whole number below 2^53; the low half goes to lowProduct. */
+function multiplyHigh(a: number, bHigh: number, bLow: number): number {
+  const aHigh = Math.floor(a / TWO_32);
+  const aLow = a >>> 0;
+  const a0 = aLow & 0xffff;
+  const a1 = aLow >>> 16;
+  const b0 = bLow & 0xffff;
+  const b1 = bLow >>> 16;
+  const low = a0 * b0;
+  const inner = a0 * b1;
+  const outer = a1 * b0;
+  const middle = (low >>> 16) + (inner & 0xffff) + (outer & 0xffff);
+  lowProduct = ((middle << 16) | (low & 0xffff)) >>> 0;
+  const carried = a1 * b1 + (inner >>> 16) + (outer >>> 16) + (middle >>> 16);
+  return (carried + Math.imul(aHigh, bLow) + Math.imul(aLow, bHigh)) >>> 0;
 }
