@@ -40,7 +40,7 @@ const runPool = defineOperation<PoolAttributes>({
  * @throws Failure('SHAPE_MISMATCH')
  */
 export function maxPool(x: tf.Tensor, o: { kernel: Triple; stride: Triple; padding: Triple }): tf.Tensor {
-  const s: MaxPoolShape = { ...volumeOf(x.shape), ...o };
+  const s: MaxPoolShape = { ...o, ...volumeOf(x.shape) };
   const shape = poolOutput(s);
   if (shape.some((size) => size < 1)) {
     const message = `${[s.d, s.h, s.w].join('x')} voxels are too few for a window of ${o.kernel.join('x')}.`;

@@ -120,8 +120,8 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
     invertedResidual: (x, name, o) => step([x], block(x.tensor, name, o, parts)),
     averagePool: (x) => step([x], averagePool3d(x.tensor)),
     maxPool: (x, _name, o) => {
-      const moves = { ...o, channels: valueOf(x).channels };
-      return step([x], maxPool(x.tensor, denseShape(dimensions, valueOf(x), moves)));
+      const { kernel, stride, padding } = denseShape(dimensions, valueOf(x), { ...o, channels: 1 });
+      return step([x], maxPool(x.tensor, { kernel, stride, padding }));
     },
     upsample: (x, _name, factor) => (factor === 1 ? x : step([x], upsampleTrilinear(x.tensor, factor))),
     resize: (x, _name, to, rule) => step([x], resize(x.tensor, to, rule)),
