@@ -54,7 +54,8 @@ export function groupNorm(
   beta: tf.Tensor,
   o: { groups: number; epsilon: number; rectified?: boolean },
 ): tf.Tensor {
-  const [n = 0, c = 0] = [x.shape[0], x.shape.at(-1)];
+  const n = x.shape[0];
+  const c = x.shape.at(-1) ?? 0;
   if (c % o.groups !== 0) {
     const message = `${String(c)} channels cannot be cut into ${String(o.groups)} groups.`;
     throw mismatch(message, { shape: x.shape, groups: o.groups });

@@ -22,5 +22,5 @@ export const problemsOf = (failure: Failure): Problem[] => failure.details['prob
 /** The options of an experiment whose network is LV-Net. */
 export function lvNetOf({ network }: Pick<Experiment, 'network'>): LvNetConfig {
   assert.equal(network.name, 'lv-net');
-  return network as LvNetConfig;
+  return network;
 }

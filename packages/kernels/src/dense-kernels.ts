@@ -1,4 +1,4 @@
-import type { VolumeShape } from './kernel-set.js';
+import type { VolumeShape } from './volume-shape.js';
 
 /** Along slices, rows and columns. */
 export type Triple = readonly [number, number, number];

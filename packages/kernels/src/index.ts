@@ -13,8 +13,8 @@ export type {
   IrbWeights,
   KernelSet,
   NormParameters,
-  VolumeShape,
 } from './kernel-set.js';
+export type { VolumeShape } from './volume-shape.js';
 export {
   outputSize,
   type DenseKernels,

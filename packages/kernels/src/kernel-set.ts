@@ -1,12 +1,5 @@
 import type { DenseKernels } from './dense-kernels.js';
-
-/** Activations are Float32Array in NDHWC order: [n, d, h, w, channels]. */
-export interface VolumeShape {
-  n: number;
-  d: number;
-  h: number;
-  w: number;
-}
+import type { VolumeShape } from './volume-shape.js';
 
 /** Stride 1, zero padding that keeps the size, odd k. */
 export interface ConvShape extends VolumeShape {

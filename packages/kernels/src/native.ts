@@ -8,8 +8,8 @@ import type {
   IrbWeights,
   KernelSet,
   NormParameters,
-  VolumeShape,
 } from './kernel-set.js';
+import type { VolumeShape } from './volume-shape.js';
 import { bindDense } from './native-dense.js';
 import { adamConstants } from './reference/vectors.js';
 

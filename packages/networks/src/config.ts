@@ -18,14 +18,14 @@ export const lvNetSchema = z.strictObject({
   activation: z.enum(['elu', 'relu']).default('elu'),
 });
 
-export const uNetSchema = z.strictObject({
+const uNetSchema = z.strictObject({
   name: z.literal('u-net'),
   /** Channels at full resolution; they double at each of the first three halvings. */
   baseWidth: z.number().int().min(1).max(128).default(64),
   classes,
 });
 
-export const ceNetSchema = z.strictObject({
+const ceNetSchema = z.strictObject({
   name: z.literal('ce-net'),
   /** Channels of the first layers. */
   baseWidth: z.number().int().min(4).max(128).multipleOf(4).default(64),
@@ -35,7 +35,7 @@ export const ceNetSchema = z.strictObject({
   classes: z.number().int().min(2).max(3).default(2),
 });
 
-export const threeDUNetSchema = z.strictObject({
+const threeDUNetSchema = z.strictObject({
   name: z.literal('3d-u-net'),
   /** Channels of the first unit; a multiple of 32 where groups stay. */
   baseWidth: z.number().int().min(1).max(64).default(32),
@@ -44,7 +44,7 @@ export const threeDUNetSchema = z.strictObject({
   classes,
 });
 
-export const vNetSchema = z.strictObject({
+const vNetSchema = z.strictObject({
   name: z.literal('v-net'),
   /** Channels at full resolution; they double at each halving. */
   baseWidth: z.number().int().min(1).max(64).default(16),

@@ -201,5 +201,5 @@ function assertNear(found: number | undefined, expected: number, tolerance: numb
 
 function lvNetOf({ config }: Network): LvNetConfig {
   assert.equal(config.name, 'lv-net');
-  return config as LvNetConfig;
+  return config;
 }

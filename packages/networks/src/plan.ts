@@ -41,7 +41,7 @@ export interface Plan {
   heads: readonly number[];
 }
 
-export interface PlannedValue {
+interface PlannedValue {
   id: number;
   channels: number;
   size: Triple;

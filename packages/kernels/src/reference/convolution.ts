@@ -1,4 +1,5 @@
-import type { ConvShape, DepthwiseShape, KernelSet, VolumeShape } from '../kernel-set.js';
+import type { ConvShape, DepthwiseShape, KernelSet } from '../kernel-set.js';
+import type { VolumeShape } from '../volume-shape.js';
 
 /** Calls back for every output voxel and every tap whose input voxel lies inside. Offsets count voxels. */
 function forEachTap(

@@ -1,4 +1,5 @@
-import type { KernelSet, VolumeShape } from '../kernel-set.js';
+import type { KernelSet } from '../kernel-set.js';
+import type { VolumeShape } from '../volume-shape.js';
 
 const at = (array: Float32Array | Float64Array, i: number): number => array[i] ?? Number.NaN;
 

@@ -1,7 +1,7 @@
 import type { LayerDescription, NetworkDescription } from '@lvnet/networks';
 import { table } from '../../cluster/print.js';
 import { formatBytes } from '../../views/format.js';
-import type { MemoryFacts } from './networks.js';
+import type { MemoryFacts } from './memory-facts.js';
 
 interface Row {
   name: string;

@@ -2,9 +2,6 @@ import { totalmem } from 'node:os';
 import {
   countTable1,
   describe,
-  deviceKinds,
-  largestFit,
-  memoryOf,
   networkNames,
   paperTable1,
   paperTable3,
@@ -13,6 +10,7 @@ import {
 } from '@lvnet/networks';
 import { print } from '../../cluster/print.js';
 import { configureNetwork } from './configure.js';
+import { memoryFacts } from './memory-facts.js';
 import { networkLines, overviewLines } from './network-table.js';
 
 export interface NetworksFlags {
@@ -50,15 +48,3 @@ const detailsOf = ({ config, stateTensors, layers }: NetworkDescription) => ({
   stateTensors,
   layers,
 });
-
-export type MemoryFacts = ReturnType<typeof memoryFacts>['native'];
-
-/** By device kind: what is taken, and the largest that fits. */
-function memoryFacts({ config, input }: NetworkDescription, availableBytes: number) {
-  const estimates = memoryOf(config, input);
-  const of = (device: (typeof deviceKinds)[number]) => ({
-    ...estimates[device],
-    largest: largestFit(config, input, device, availableBytes),
-  });
-  return { native: of('native') } satisfies Record<(typeof deviceKinds)[number], unknown>;
-}
