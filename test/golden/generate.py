@@ -80,8 +80,9 @@ def open_case(case):
     return model, config, config.get("classes", 2)
 
 
-def trace(case):
+def trace(case, disturb=lambda model: None):
     model, config, classes = open_case(case)
+    disturb(model)
     image, label = draw_batch(case["shape"], classes, 0)
     logits, heads, losses, total = run(model, config, image, label, case["eta"])
     total.backward()
@@ -98,6 +99,34 @@ def trace(case):
         if name.endswith("running_var"):
             found[f"stats.{name[:-12]}.var"] = tensor
     return found
+
+
+def disturbance(seed):
+    """Moves what every layer computes by up to 2^-20 of its size, about what float32 leaves after some layers."""
+    random = torch.Generator().manual_seed(seed)
+
+    def move(_module, _inputs, y):
+        size = y.detach().square().mean().sqrt() * 2.0**-20
+        return y + size * (2 * torch.rand(y.shape, generator=random, dtype=y.dtype) - 1)
+
+    def disturb(model):
+        for module in model.modules():
+            if not list(module.children()):
+                module.register_forward_hook(move)
+
+    return disturb
+
+
+def sensitivities(case, found):
+    """How far each gradient moves, by its largest magnitude, when the layers are disturbed: a rectifier or a maximum
+    that lies within rounding of its kink passes its gradient or not, and everything in front of it feels that."""
+    most = {}
+    for seed in range(4):
+        for name, tensor in trace(case, disturbance(seed)).items():
+            if name.startswith("grad."):
+                moved = (tensor - found[name]).abs().max() / found[name].abs().max()
+                most[name] = max(most.get(name, moved), moved)
+    return {f"sensitivity.{name}": moved.reshape(1) for name, moved in most.items()}
 
 
 def sampled(name, tensor):
@@ -157,4 +186,6 @@ for case in cases["small"]:
     write(name, {**trace(case), **steps})
 for case in cases["real"]:
     name = case["network"]["name"]
-    write(f"{name}-real", {key: sampled(key, value) for key, value in trace(case).items()})
+    found = trace(case)
+    samples = {key: sampled(key, value) for key, value in found.items()}
+    write(f"{name}-real", {**samples, **sensitivities(case, found)})
