@@ -101,12 +101,12 @@ def trace(case, disturb=lambda model: None):
     return found
 
 
-def disturbance(seed):
-    """Moves what every layer computes by up to 2^-20 of its size, about what float32 leaves after some layers."""
+def disturbance(exponent, seed):
+    """Moves what every layer computes by up to 2^exponent of its size, about what float32 leaves after its layers."""
     random = torch.Generator().manual_seed(seed)
 
     def move(_module, _inputs, y):
-        size = y.detach().square().mean().sqrt() * 2.0**-20
+        size = y.detach().square().mean().sqrt() * 2.0**exponent
         return y + size * (2 * torch.rand(y.shape, generator=random, dtype=y.dtype) - 1)
 
     def disturb(model):
@@ -121,8 +121,8 @@ def sensitivities(case, found):
     """How far each gradient moves, by its largest magnitude, when the layers are disturbed: a rectifier or a maximum
     that lies within rounding of its kink passes its gradient or not, and everything in front of it feels that."""
     most = {}
-    for seed in range(4):
-        for name, tensor in trace(case, disturbance(seed)).items():
+    for seed in range(4 if "disturbance" in case else 0):
+        for name, tensor in trace(case, disturbance(case["disturbance"], seed)).items():
             if name.startswith("grad."):
                 moved = (tensor - found[name]).abs().max() / found[name].abs().max()
                 most[name] = max(most.get(name, moved), moved)
@@ -142,7 +142,8 @@ def train(case):
     """Logits of a sixth batch after five whole steps, in training mode."""
     model, config, classes = open_case(case)
     o = cases["optimizer"]
-    adam = torch.optim.Adam(model.parameters(), lr=o["learningRate"], weight_decay=o["weightDecay"])
+    rate = case.get("learningRate", o["learningRate"])
+    adam = torch.optim.Adam(model.parameters(), lr=rate, weight_decay=o["weightDecay"])
     for step in range(1, cases["steps"] + 1):
         image, label = draw_batch(case["shape"], classes, step)
         adam.zero_grad()

@@ -13,6 +13,8 @@ export interface GoldenCase {
   /** [samples, slices, rows, columns] */
   shape: [number, number, number, number];
   eta: number[];
+  /** Of the five steps, where the one of all would leave float64 itself astray. */
+  learningRate?: number;
 }
 
 interface GoldenCases {
