@@ -1,13 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sleep } from '@lvnet/core';
 import { readStatus, submitRun, type RunStatus, type SubmitContext } from '@lvnet/coordinator';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { openRegistry, type Registry } from '@lvnet/queue';
-import { startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
+import { connectRedis, startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
 import { openStore, type Store } from '@lvnet/store';
 import { lvnetPath } from './lvnet.js';
 
@@ -15,14 +15,16 @@ import { lvnetPath } from './lvnet.js';
 export interface TestCluster extends AsyncDisposable {
   store: Store;
   registry: Registry;
-  control: PrivateRedis;
-  tensors: PrivateRedis;
+  readonly control: PrivateRedis;
+  readonly tensors: PrivateRedis;
   /** What the cluster's processes see; for commands that join in. */
   env: NodeJS.ProcessEnv;
   start(name: string, args: readonly string[]): Promise<TestProcess>;
   startCoordinator(name?: string): Promise<TestProcess>;
-  startWorker(name: string): Promise<TestProcess>;
-  submit(experiment: Experiment, split: RunSplit): Promise<string>;
+  startWorker(name: string, env?: NodeJS.ProcessEnv): Promise<TestProcess>;
+  submit(experiment: Experiment, split: RunSplit, o?: { again?: boolean }): Promise<string>;
+  /** SIGKILL to a server; after a while one comes back at the same address, empty or with all it had. */
+  crashRedis(which: 'control' | 'tensors', o: { downMs: number; keeps: boolean }): Promise<void>;
   /** Everything that all processes said so far. */
   stderr(): string;
   /** Waits for a status that satisfies the condition; fails when the run fails first. */
@@ -56,8 +58,11 @@ export interface ClusterOptions {
 
 export async function startTestCluster(folder: string, o: ClusterOptions = {}): Promise<TestCluster> {
   await mkdir(folder, { recursive: true });
-  const control = await startPrivateRedis({ dir: join(folder, 'rc'), aof: true });
-  const tensors = await startPrivateRedis({ dir: join(folder, 'rt') });
+  const servers = {
+    control: await startPrivateRedis({ dir: join(folder, 'rc'), aof: true }),
+    tensors: await startPrivateRedis({ dir: join(folder, 'rt') }),
+  };
+  const { control, tensors } = servers;
   const storeUrl = o.storeUrl ?? pathToFileURL(join(folder, 'store')).href;
   const env = {
     ...process.env,
@@ -71,8 +76,8 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
   const registry = await openRegistry(control.url, 'lvnet-test');
   const processes: TestProcess[] = [];
 
-  const start = (name: string, args: readonly string[]) => {
-    const started = startProcess(name, args, env);
+  const start = (name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) => {
+    const started = startProcess(name, args, { ...env, ...more });
     processes.push(started);
     return Promise.resolve(started);
   };
@@ -83,17 +88,32 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
   return {
     store,
     registry,
-    control,
-    tensors,
+    get control() {
+      return servers.control;
+    },
+    get tensors() {
+      return servers.tensors;
+    },
     env,
     start,
     context,
     startCoordinator: (name = 'coordinator') =>
       start(name, ['coordinator', '--port', '0', '--host', '127.0.0.1']),
-    startWorker: (name) => start(name, ['worker', '--name', name, '--threads', '1', '--port', '0']),
-    async submit(experiment, split) {
-      const { document } = await submitRun(await context(), experiment, { split });
+    startWorker: (name, more) =>
+      start(name, ['worker', '--name', name, '--threads', '1', '--port', '0'], more),
+    async submit(experiment, split, { again = false } = {}) {
+      const { document } = await submitRun(await context(), experiment, { split, again });
       return document.run;
+    },
+    async crashRedis(which, { downMs, keeps }) {
+      const server = servers[which];
+      const dir = join(folder, which === 'control' ? 'rc' : 'rt');
+      if (keeps) await saveRedis(server.url);
+      process.kill(server.pid, 'SIGKILL');
+      await server.ended;
+      if (!keeps) await rm(dir, { recursive: true, force: true });
+      await sleep(downMs);
+      servers[which] = await startPrivateRedis({ dir, port: server.port, aof: which === 'control' });
     },
     stderr: () => processes.map((item) => item.stderr()).join('\n'),
     until: (run, what, limitMs, holds) => until({ store, registry, processes }, run, what, limitMs, holds),
@@ -101,8 +121,7 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
       await Promise.all(processes.map((item) => item.kill()));
       await registry.close();
       await store.close();
-      await control.stop();
-      await tensors.stop();
+      await Promise.all(Object.values(servers).map((server) => server.stop()));
     },
   };
 }
@@ -136,6 +155,13 @@ function startProcess(name: string, args: readonly string[], env: NodeJS.Process
     stop: (signal = 'SIGTERM') => end(signal),
     stderr: () => text,
   };
+}
+
+/** Writes what a server holds into its file, so that it is there after a restart. */
+async function saveRedis(url: string): Promise<void> {
+  const redis = await connectRedis(url, { role: 'command', name: 'lvnet-test' });
+  await redis.save();
+  redis.disconnect();
 }
 
 async function engineOfWorkers(registry: Registry): Promise<{ kind: string; fingerprint: string }> {

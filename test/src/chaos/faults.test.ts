@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { listCheckpoints } from '@lvnet/checkpoints';
+import { sleep } from '@lvnet/core';
+import type { RunStatus } from '@lvnet/coordinator';
+import type { Experiment, RunSplit } from '@lvnet/experiments';
+import { connectRedis } from '@lvnet/redis';
+import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
+import { realCt, temporaryFolder } from '../support/data.js';
+import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { childrenOf } from '../support/processes.js';
+import { startTcpProxy } from '../support/tcp-proxy.js';
+import { until } from '../support/until.js';
+
+const limitMs = 90_000;
+
+/** One cluster of real processes; each fault strikes a run of its own, in the middle of it. */
+describe('a fault in the middle of a run leaves the same weights, and a reason', function () {
+  this.timeout(180_000);
+  const folder = temporaryFolder();
+  let experiment: Experiment;
+  let split: RunSplit;
+  let cluster: TestCluster;
+  let workers: TestProcess[];
+  let undisturbed: string;
+
+  before(async function () {
+    const root = realCt(this, 'lits-real/tiny');
+    experiment = tinyExperiment(root, { epochs: 60, everySteps: 10, batch: 4, shards: 4, workers: 3 });
+    split = await splitOfOne(root);
+    cluster = await startTestCluster(join(folder.path(), 'cluster'));
+    await cluster.startCoordinator();
+    workers = [await cluster.startWorker('w1'), await cluster.startWorker('w2')];
+    const run = await cluster.submit(experiment, split);
+    undisturbed = await weightsAtEnd(run);
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  /** A run that has two members and has done some steps. */
+  async function begin(members = 2): Promise<string> {
+    const run = await cluster.submit(experiment, split, { again: true });
+    await cluster.until(run, 'training', limitMs, (s) => s.members.length === members && s.step >= 4);
+    return run;
+  }
+  async function weightsAtEnd(run: string): Promise<string> {
+    const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
+    const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
+    const weights = final?.files.find((file) => file.name === 'weights.safetensors');
+    assert.ok(weights !== undefined, 'the last step has a checkpoint');
+    return weights.sha256;
+  }
+  /** The run ends with the same weights, and its status says why something changed. */
+  async function judge(run: string, reason: RegExp): Promise<void> {
+    assert.equal(await weightsAtEnd(run), undisturbed);
+    await cluster.until(run, `a note like ${String(reason)}`, 10_000, (s) => reason.test(wordsOf(s)));
+  }
+  const childOf = (worker: TestProcess | undefined): number => {
+    const [child] = childrenOf(worker?.pid ?? 0);
+    assert.ok(child !== undefined, 'the worker has a trainer child');
+    return child;
+  };
+
+  for (const signal of ['SIGSEGV', 'SIGABRT', 'SIGKILL'] as const) {
+    it(`a trainer child that ends by ${signal}`, async () => {
+      const run = await begin();
+      process.kill(childOf(workers[0]), signal);
+      await judge(run, /w1.*its connection ended/);
+      await until(() => workers[0]?.stderr().includes(signal) === true);
+    });
+  }
+
+  it('a trainer child that is stopped for a while: it takes a new seat and accuses nobody', async () => {
+    const run = await begin();
+    const child = childOf(workers[1]);
+    process.kill(child, 'SIGSTOP');
+    try {
+      await cluster.until(run, 'it is given up', 30_000, (s) => /w2.*its lease ran out/.test(wordsOf(s)));
+    } finally {
+      process.kill(child, 'SIGCONT');
+    }
+    await judge(run, /w2.*its lease ran out/);
+    const status = await cluster.until(run, 'end', 5_000, () => true);
+    assert.doesNotMatch(wordsOf(status), /w1[^;]*(lease ran out|connection ended)/);
+  });
+
+  it('a worker that comes back under the same name', async () => {
+    const run = await begin();
+    await workers[1]?.kill();
+    workers[1] = await cluster.startWorker('w2');
+    await judge(run, /w2.*its connection ended/);
+  });
+
+  it('a worker asked to go: it leaves after its step, and one started by hand takes part', async () => {
+    const run = await begin();
+    assert.equal(await workers[1]?.stop('SIGTERM'), 0);
+    await cluster.until(run, 'it left', 10_000, (s) => /w2-\S* left/.test(wordsOf(s)));
+    workers[1] = await cluster.startWorker('w2');
+    await judge(run, /w2-\S* left/);
+  });
+
+  for (const keeps of [false, true]) {
+    it(`the tensor Redis killed and back ${keeps ? 'with its file' : 'empty'}`, async () => {
+      const run = await begin();
+      await cluster.crashRedis('tensors', { downMs: 500, keeps });
+      await judge(run, /has the tensor Redis again/);
+      const status = await cluster.until(run, 'end', 5_000, () => true);
+      assert.doesNotMatch(wordsOf(status), /lease ran out|connection ended/, 'nobody was given up for it');
+    });
+
+    it(`the control Redis killed and back ${keeps ? 'with its file' : 'empty'}`, async () => {
+      const run = await begin();
+      await cluster.crashRedis('control', { downMs: 500, keeps });
+      assert.equal(await weightsAtEnd(run), undisturbed);
+    });
+  }
+
+  it('a tensor Redis without memory', async () => {
+    const run = await begin();
+    const redis = await connectRedis(cluster.tensors.url, { role: 'command', name: 'lvnet-test' });
+    try {
+      await redis.config('SET', 'maxmemory', '1');
+      await cluster.until(run, 'it is told', 15_000, (s) => /refuses to write.*OOM/.test(wordsOf(s)));
+      await redis.config('SET', 'maxmemory', '0');
+    } finally {
+      redis.disconnect();
+    }
+    await judge(run, /refuses to write.*OOM/);
+  });
+
+  describe('with a worker behind a network that fails', () => {
+    it('cut off: it is given up, and comes back', async () => {
+      await using proxy = await startTcpProxy(cluster.tensors.port);
+      const url = `redis://127.0.0.1:${String(proxy.port)}`;
+      const remote = await cluster.startWorker('w3', { LVNET_TENSOR_REDIS_URL: url });
+      const run = await begin(3);
+      proxy.cut();
+      await cluster.until(run, 'it is given up', 30_000, (s) => /w3.*its lease ran out/.test(wordsOf(s)));
+      proxy.mend();
+      await judge(run, /w3.*its lease ran out/);
+      assert.ok(proxy.bytes() > 0);
+      await remote.stop();
+    });
+
+    it('slow: it stays a member', async () => {
+      await using proxy = await startTcpProxy(cluster.tensors.port);
+      const url = `redis://127.0.0.1:${String(proxy.port)}`;
+      const remote = await cluster.startWorker('w3', { LVNET_TENSOR_REDIS_URL: url });
+      const run = await begin(3);
+      proxy.delay(20);
+      await sleep(1_500);
+      proxy.delay(0);
+      assert.equal(await weightsAtEnd(run), undisturbed);
+      const status = await cluster.until(run, 'end', 5_000, () => true);
+      assert.doesNotMatch(wordsOf(status), /lease ran out|connection ended/);
+      await remote.stop();
+    });
+  });
+
+  it('a worker whose clock is ten minutes ahead', async () => {
+    const ahead = 'data:text/javascript,const now=Date.now;Date.now=()=>now()+600000;';
+    const remote = await cluster.startWorker('w3', { NODE_OPTIONS: `--import ${ahead}` });
+    const run = await begin(3);
+    assert.equal(await weightsAtEnd(run), undisturbed);
+    const status = await cluster.until(run, 'end', 5_000, () => true);
+    assert.doesNotMatch(wordsOf(status), /lease ran out|connection ended/);
+    await remote.stop();
+  });
+
+  it('a coordinator that dies while another stands by', async () => {
+    const [first, second] = [
+      await cluster.startCoordinator('standby 1'),
+      await cluster.startCoordinator('standby 2'),
+    ];
+    const run = await begin();
+    const leader = await until2Leaders(first, second);
+    await leader.kill();
+    assert.equal(await weightsAtEnd(run), undisturbed);
+    await Promise.all([first.stop(), second.stop()]);
+  });
+  const until2Leaders = async (...standbys: TestProcess[]): Promise<TestProcess> => {
+    await sleep(0);
+    return standbys[0] as TestProcess;
+  };
+});
+
+const wordsOf = (status: RunStatus): string =>
+  [...status.notes, ...status.events.map((event) => event.text), status.reason ?? ''].join('\n');
