@@ -9,6 +9,7 @@ import {
 } from '@lvnet/experiments';
 import type { Registry, RunProgress } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
+import { isOver } from './cluster-state.js';
 import { documentIds, readJson } from '@lvnet/experiments';
 import { readRunEvents, type RunEvent } from '@lvnet/experiments';
 
@@ -62,7 +63,7 @@ export async function readStatus(
       checkpoint === null
         ? null
         : { step: checkpoint, ref: `${store.url}/runs/${run}/checkpoints/${String(checkpoint)}` },
-    reason: last?.text ?? null,
+    reason: reasonOf(events),
     stepsTotal: plan?.stepsTotal ?? null,
     samplesPerSecond: state === 'running' ? (progress?.samplesPerSecond ?? null) : null,
     etaSeconds: state === 'running' ? eta(progress) : null,
@@ -139,4 +140,12 @@ async function newestCheckpoint(store: Store, run: string): Promise<number | nul
     if (step !== undefined) newest = Math.max(newest ?? 0, Number(step));
   }
   return newest;
+}
+
+/** Why the run is where it is: what happened last, or what ended it, whatever was told after that. */
+function reasonOf(events: readonly RunEvent[]): string | null {
+  const last = events.at(-1);
+  if (last === undefined) return null;
+  const telling = isOver(last.state) ? events.find(({ state }) => state === last.state) : last;
+  return telling?.text ?? null;
 }

@@ -11,6 +11,8 @@ export interface SessionParts {
   options: SessionOptions;
   /** Two fresh connections to the tensor server. */
   connect: () => Promise<Wires>;
+  /** The main thread hangs for good: it will not end by itself. */
+  onHung: (seconds: number) => void;
   clock: Clock;
   /** Random, for views. */
   newId: () => string;
@@ -33,6 +35,12 @@ export interface Context extends SessionParts {
   /** Nobody is accused before this: this process slept, or the server is new. */
   trustUntilMs: number;
   progress: { step: number; done: number; startedMs: number | undefined; ready: boolean };
+  /** Since when the main thread has not answered; undefined: it has. */
+  pingedMs: number | undefined;
+  /** Asks the main thread whether it is there, unless it still owes an answer. */
+  ping(): void;
+  /** For how long the main thread has been at one thing beyond what its past allows; 0: it has not. */
+  hangingMs(): number;
   /** The last step that this member committed in this life. */
   committed: number;
   /** Announcements by step, for whoever does that step. */
@@ -120,7 +128,7 @@ export function createContext(parts: SessionParts): Context {
     ...parts,
     link,
     membership: createMembership({ link, run, worker, leaseMs, keepSeconds }),
-    leafTimes: createLeafTimes(),
+    leafTimes: createLeafTimes(options.firstLeafSeconds),
     view: undefined,
     viewIsOld: true,
     seated: false,
@@ -130,17 +138,26 @@ export function createContext(parts: SessionParts): Context {
     hasLived: options.hasLived,
     trustUntilMs: 0,
     progress: { step: 0, done: 0, startedMs: undefined, ready: false },
+    pingedMs: undefined,
+    ping() {
+      if (context.pingedMs !== undefined) return;
+      context.pingedMs = clock.monotonicMs();
+      send({ kind: 'ping' });
+    },
+    hangingMs() {
+      const nowMs = clock.monotonicMs();
+      const sinceMs = Math.min(context.progress.startedMs ?? nowMs, context.pingedMs ?? nowMs);
+      return Math.max(0, nowMs - sinceMs - context.leafTimes.limitSeconds() * 1_000);
+    },
     committed: 0,
     onAnnounced: () => undefined,
     onWanted: () => undefined,
     onTaken: () => undefined,
     onReconnected: () => undefined,
     async renew() {
-      const { startedMs, step, done, ready } = context.progress;
+      const { step, done, ready } = context.progress;
       const secondsPerLeaf = context.leafTimes.medianSeconds();
-      const limitMs = context.leafTimes.limitSeconds() * 1_000;
-      const hangs = startedMs !== undefined && clock.monotonicMs() - startedMs > limitMs;
-      const progress = { step, done, secondsPerLeaf, hangs, ready };
+      const progress = { step, done, secondsPerLeaf, hangs: context.hangingMs() > 0, ready };
       await context.membership.renew(
         context.seated ? 'member' : 'standby',
         progress,

@@ -108,6 +108,9 @@ export function exchangeOver(
         if (message.fact.kind === 'view') view = message.fact.view;
         side.onReport(message.fact);
         return;
+      case 'ping':
+        port.post({ kind: 'pong' });
+        return;
       case 'seen':
         if (view !== undefined) view = message.view;
         return;

@@ -13,10 +13,9 @@ const kept = 32;
 const enough = 3;
 const deviations = 10;
 const floorSeconds = 2;
-/** The first leaves may compile, page in, or read their scans over a slow network. */
-const firstLimitSeconds = 600;
 
-export function createLeafTimes(): LeafTimes {
+/** @param firstLimitSeconds holds before enough leaves are known */
+export function createLeafTimes(firstLimitSeconds: number): LeafTimes {
   let last: number[] = [];
   const medianSeconds = () => median(last);
   return {

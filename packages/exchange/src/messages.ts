@@ -15,6 +15,8 @@ export interface SessionOptions {
   wantedMembers: number;
   gatherMs: number;
   leaseMs: number;
+  /** The first leaves may compile, page in, or read their scans over a slow network: at most so long. */
+  firstLeafSeconds: number;
   /** The run had a life before this session: an absent view then means a server that lost it. */
   hasLived: boolean;
   /** Room for the sums of even and of odd steps. */
@@ -59,12 +61,16 @@ export type ToThread =
   | { kind: 'founded'; life: number; step: number }
   | { kind: 'snapshot'; step: number; bytes: Uint8Array }
   | { kind: 'refused'; failure: FailureText }
+  /** The main thread's answer to `ping`. */
+  | { kind: 'pong' }
   | { kind: 'close' };
 
 export type FromThread =
   | { kind: 'reply'; id: number; reply: Replies[keyof Replies] }
   | { kind: 'failed'; id: number; failure: FailureText }
   | { kind: 'compute'; step: number; shard: number; skipped: boolean }
+  /** Does the main thread still take messages? */
+  | { kind: 'ping' }
   | { kind: 'found' }
   | { kind: 'needSnapshot' }
   /** The view as it stands while no step is on. */

@@ -27,6 +27,7 @@ export interface ExchangeOptions extends MemberSide {
 }
 
 const defaultLeaseMs = 2_500;
+const firstLeafSeconds = 600;
 
 /** Opens one member's exchange: a thread that holds the lease and does the sums. */
 export function openExchange(options: ExchangeOptions): Exchange {
@@ -36,7 +37,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const { minMembers, wantedMembers, gatherMs, hasLived, leaseMs = defaultLeaseMs } = options;
   const workerData: ThreadOptions = {
     ...{ run, worker, redisUrl, shards, length, roundedLength, wire },
-    ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, sums },
+    ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, firstLeafSeconds, sums },
   };
   return exchangeOver(threadPort(workerData), workerData, options, systemClock);
 }

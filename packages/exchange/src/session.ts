@@ -8,6 +8,8 @@ import { createStepping, type Stepping } from './stepping.js';
 import { rankOf, without } from './view.js';
 
 const beatMs = 400;
+/** A main thread that hangs for so long beyond its limit is ended, so that its supervisor starts another. */
+const hungMs = 15_000;
 
 /**
  * The protocol of one member. Lives in a thread of its own, so that leases, messages and sums go on while
@@ -69,6 +71,9 @@ export function createSession(parts: SessionParts): Session {
         case 'refused':
           context.answer(message);
           return;
+        case 'pong':
+          context.pingedMs = undefined;
+          return;
         case 'close':
           context.closed = true;
           context.link.close();
@@ -83,6 +88,8 @@ export function createSession(parts: SessionParts): Session {
 async function beat(context: Context, stepping: Stepping): Promise<void> {
   while (!context.closed) {
     if (context.seated || context.isJoining) await context.renew().catch(() => undefined);
+    context.ping();
+    if (context.hangingMs() > hungMs) context.onHung(context.hangingMs() / 1_000);
     // A lost seat or connection shows in the next request.
     await stepping.watch().catch(() => undefined);
     await context.clock.sleep(beatMs);

@@ -78,7 +78,7 @@ describe('speculation', () => {
 
 describe('leaf times', () => {
   it('trust at first, then expect what was', () => {
-    const times = createLeafTimes();
+    const times = createLeafTimes(600);
     assert.equal(times.limitSeconds(), 600);
     for (const seconds of [1, 1.1, 0.9, 1]) times.add(seconds);
     assert.equal(times.medianSeconds(), 1);

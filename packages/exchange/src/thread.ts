@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { invariant, systemClock } from '@lvnet/core';
 import type { ThreadOptions, ToThread } from './messages.js';
@@ -13,6 +14,14 @@ const session = createSession({
   connect: () => connectWires(options.redisUrl, options.run, options.worker),
   clock: systemClock,
   newId: () => randomBytes(8).toString('hex'),
+  onHung: (seconds) => {
+    // Not through process.stderr, which the main thread serves.
+    writeSync(
+      2,
+      `the computing thread has not answered for ${seconds.toFixed(0)} s beyond its limit; ending\n`,
+    );
+    process.kill(process.pid, 'SIGABRT');
+  },
   send: (message) => {
     port.postMessage(message);
   },

@@ -55,9 +55,13 @@ export function createCheckpointKeeper<S extends Keepable>(io: KeeperIo<S>): Che
     }
     settle(snapshot.step);
   };
-  const askNext = async (snapshot: S) => {
+  /** Writers keep the order: what comes after an incomplete one need not be asked for. */
+  const askNext = async (first: S) => {
+    for (let next: S | undefined = first; next !== undefined; next = waiting[0]) {
+      if (!(await io.isComplete(next.step))) break;
+      settle(next.step);
+    }
     notBeforeMs = io.monotonicMs() + askEveryMs;
-    if (await io.isComplete(snapshot.step)) settle(snapshot.step);
   };
   return {
     due(snapshot) {

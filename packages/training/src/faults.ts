@@ -1,3 +1,4 @@
+import type { ComputeShard } from '@lvnet/exchange';
 import type { Network } from '@lvnet/networks';
 import { Failure } from '@lvnet/core';
 import { z } from 'zod';
@@ -37,6 +38,9 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
     process.stderr.write(`fault ${fault.kind} at step ${String(step)} of ${worker}\n`);
     return fault;
   };
+  /** A bad sample stays bad, whoever computes it and how often. */
+  const isBad = (step: number) =>
+    planned.some((item) => item.step === step && item.kind === 'nan-everywhere');
   return {
     async beforeStep(state, network) {
       const fault = take(state.step + 1, ['flip', 'exit', 'abort', 'kill', 'hang']);
@@ -47,7 +51,8 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
     around: (reducer, layout) => ({
       ...reducer,
       reduce(step, sha, compute) {
-        const fault = take(step, ['nan', 'nan-everywhere', 'spike']);
+        if (isBad(step)) return reducer.reduce(step, sha, spoilFirstShard(compute));
+        const fault = take(step, ['nan', 'spike']);
         if (fault === undefined) return reducer.reduce(step, sha, compute);
         let left = 1;
         return reducer.reduce(step, sha, async (shard, out, skipped) => {
@@ -61,6 +66,12 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
     }),
   };
 }
+
+/** As if the samples of the first shard could not be computed. */
+const spoilFirstShard =
+  (compute: ComputeShard): ComputeShard =>
+  async (shard, out, skipped) =>
+    (await compute(shard, out, skipped)) && (shard !== 0 || skipped);
 
 /** The lowest bit of a weight in the middle of the network. */
 function flipBit(state: TrainingState, network: Network): void {

@@ -167,8 +167,9 @@ function createCourse(options: TrainOptions, parts: CourseParts): Course<Trainin
     },
     async convict(state, mismatch) {
       const failure = await findGuilty(network, state, { spec, wire, engine, store, worker, mismatch });
-      if ('innocent' in failure.details) await sleep(courtesyMs);
-      throw failure;
+      const isGuilty = 'guilty' in failure.details;
+      if (!isGuilty) await sleep(courtesyMs);
+      return { isGuilty, failure };
     },
     note: (text) => {
       report({ kind: 'note', text: `${worker} ${text}` });

@@ -16,8 +16,8 @@ export interface Course<S extends Keepable, R extends string> {
   endOf(state: S, meanwhile: () => void): Promise<R | undefined>;
   /** The final checkpoint is complete; must be idempotent. */
   finish(state: S, reason: R): Promise<void>;
-  /** Members hold different weights: finds out who is wrong, and throws the failure that says so. */
-  convict(state: S, mismatch: Failure): Promise<never>;
+  /** Members hold different weights: finds out whether those of this one are wrong. */
+  convict(state: S, mismatch: Failure): Promise<{ isGuilty: boolean; failure: Failure }>;
   /** This member lost its seat, or stays away for a while, and why. */
   note(text: string): void;
 }
@@ -36,6 +36,8 @@ export interface MemberParts<S extends Keepable, R extends string> {
 const pollMs = 50;
 /** A member that computed something wrong stays away for so long. */
 const coolDownMs = 600_000;
+/** Who is right again and again, and still meets other weights, shares its keys with a stranger. */
+const mostDisputes = 3;
 
 /**
  * Trains as one member: take a seat, take over the state, then step after step. A member that lost its seat
@@ -46,6 +48,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
 ): Promise<'finished' | 'stopped'> {
   const { course, exchange, keeper, clock, signal } = parts;
   let current: S | undefined;
+  let disputes = 0;
   const hold = (state: S | undefined) => {
     current = state;
     parts.onState(state);
@@ -107,9 +110,19 @@ export async function trainAsMember<S extends Keepable, R extends string>(
       return 'again';
     }
     await exchange.leave().catch(() => undefined);
-    if (code === 'EXCHANGE_MISMATCH' && current !== undefined) return course.convict(current, failure);
+    if (code === 'EXCHANGE_MISMATCH' && current !== undefined) return settleDispute(current, failure);
     if (code !== 'MEMBER_BLAMED') throw error;
-    course.note(`stays away for ${String(coolDownMs / 60_000)} minutes: ${failure.message}`);
+    return stayAway(failure);
+  };
+  const settleDispute = async (state: S, mismatch: Failure): Promise<'again' | 'stopped'> => {
+    const { isGuilty, failure } = await course.convict(state, mismatch);
+    if (isGuilty) return stayAway(failure);
+    if (++disputes > mostDisputes) throw failure;
+    course.note(`takes a new seat: ${failure.message}`);
+    return 'again';
+  };
+  const stayAway = async (why: Failure): Promise<'again' | 'stopped'> => {
+    course.note(`stays away for ${String(coolDownMs / 60_000)} minutes: ${why.message}`);
     await clock.sleep(coolDownMs, signal).catch(() => undefined);
     return signal.aborted ? 'stopped' : 'again';
   };

@@ -43,6 +43,8 @@ export interface MemberEvents {
   onCommit(process: SimProcess, life: number, state: ToyState, hash: string): void;
   onFinished(process: SimProcess, state: ToyState): void;
   onFailure(process: SimProcess, error: unknown): void;
+  /** Its session finds that its computing will not end. */
+  onHung(process: SimProcess): void;
   onFact(process: SimProcess, fact: Extract<FromThread, { kind: 'fact' }>['fact']): void;
   onNote(process: SimProcess, text: string): void;
 }
@@ -84,7 +86,7 @@ export function startMember(
     const hasLived = await insist(() => store.lives.size > 0);
     const options: SessionOptions = {
       ...{ run, worker, shards: plan.shards, length: toyLength, roundedLength: 2, wire: plan.wire, hasLived },
-      ...{ minMembers: 1, wantedMembers: plan.wanted, gatherMs: 1_500, leaseMs: 2_500 },
+      ...{ minMembers: 1, wantedMembers: plan.wanted, gatherMs: 1_500, leaseMs: 2_500, firstLeafSeconds: 8 },
       sums: [new SharedArrayBuffer(4 * toyLength), new SharedArrayBuffer(4 * toyLength)],
     };
     let current: ToyState | undefined;
@@ -125,7 +127,7 @@ export function startMember(
         events.onFinished(process, state);
         return Promise.resolve();
       },
-      convict: (_state, mismatch) => Promise.reject(mismatch),
+      convict: (_state, failure) => Promise.resolve({ isGuilty: false, failure }),
       note: (text) => {
         events.onNote(process, text);
       },
@@ -176,6 +178,9 @@ export function startMember(
         return { commands, messages, id: String(commands.id) };
       },
       clock: process.clock,
+      onHung: () => {
+        events.onHung(process);
+      },
       newId: () => String(world.random.next()),
       send: (message) => {
         process.later(0.05, 'message', () => {

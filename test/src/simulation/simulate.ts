@@ -94,6 +94,12 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
         onFailure(_process, error) {
           violate(`${name} failed: ${error instanceof Error ? error.message : String(error)}`);
         },
+        onHung(process) {
+          tell(() => `${name} hangs and ends itself`);
+          if (!hung.has(member.worker)) violate(`${name} ended itself without need`);
+          process.kill();
+          world.after(500, start);
+        },
         onFact(_process, fact) {
           const kind = fact.kind === 'view' ? fact.reason : fact.kind;
           facts[kind] = (facts[kind] ?? 0) + 1;
@@ -204,12 +210,6 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
         if (member === undefined) return;
         hung.add(member.worker);
         hanging.add(member.process);
-        // A supervisor would end such a process.
-        world.after(8_000, () => {
-          if (!member.process.isAlive()) return;
-          member.process.kill();
-          start();
-        });
         return;
       case 'join':
         start();
@@ -259,7 +259,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
 function endOf(fault: Fault): number {
   if (fault.kind === 'kill' || fault.kind === 'kill all') return fault.atMs + (fault.backMs ?? 0);
   if (fault.kind === 'redis') return fault.atMs + fault.downMs;
-  if (fault.kind === 'hang') return fault.atMs + 8_000;
+  if (fault.kind === 'hang') return fault.atMs + 20_000;
   return fault.atMs + ('forMs' in fault ? fault.forMs : 0);
 }
 

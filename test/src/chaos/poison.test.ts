@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { listCheckpoints, readSteps } from '@lvnet/checkpoints';
+import type { RunStatus } from '@lvnet/coordinator';
+import type { Experiment, RunSplit } from '@lvnet/experiments';
+import { startTestCluster, type TestCluster } from '../support/cluster.js';
+import { realCt, temporaryFolder } from '../support/data.js';
+import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+
+const limitMs = 90_000;
+const badStep = 6;
+/** Jumps of the loss are judged by the losses before. */
+const spikeStep = 18;
+
+/** Workers that compute something wrong on purpose (LVNET_FAULTS), in real processes. */
+describe('what is computed wrongly', function () {
+  this.timeout(180_000);
+  const folder = temporaryFolder();
+  let experiment: Experiment;
+  let split: RunSplit;
+  let undisturbed: string;
+
+  before(async function () {
+    const root = realCt(this, 'lits-real/tiny');
+    experiment = tinyExperiment(root, { epochs: 24, everySteps: 5, batch: 4, shards: 4 });
+    split = await splitOfOne(root);
+    await using cluster = await start('undisturbed', []);
+    undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split));
+  });
+
+  async function start(name: string, faults: readonly object[]): Promise<TestCluster> {
+    const env = { LVNET_FAULTS: JSON.stringify(faults) };
+    const cluster = await startTestCluster(join(folder.path(), name), { env });
+    await cluster.startCoordinator();
+    await cluster.startWorker('w1');
+    await cluster.startWorker('w2');
+    return cluster;
+  }
+  async function weightsAtEnd(cluster: TestCluster, run: string): Promise<string> {
+    const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
+    const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
+    const weights = final?.files.find((file) => file.name === 'weights.safetensors');
+    assert.ok(weights !== undefined);
+    return weights.sha256;
+  }
+  const fault = (worker: string, kind: string, step = badStep) => ({ worker, step, kind });
+
+  for (const [kind, step] of [
+    ['nan', badStep],
+    ['spike', spikeStep],
+  ] as const) {
+    it(`by one member (${kind}): another one computes it, and the one to blame stays away`, async () => {
+      await using cluster = await start(kind, [fault('w2', kind, step)]);
+      const run = await cluster.submit(experiment, split);
+      assert.equal(await weightsAtEnd(cluster, run), undisturbed);
+      assert.match(
+        cluster.stderr(),
+        new RegExp(`fault ${kind} at step ${String(step)} of w2`),
+        'the fault struck',
+      );
+      const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
+      assert.match(words, /step \d+: what w2-\S+ computed was wrong; another member computed it well/);
+      assert.match(words, /w2-\S+ stays away for 10 minutes/);
+    });
+  }
+
+  it('by every member, as the sample is bad: the run stops and names it', async () => {
+    const faults = [fault('w1', 'nan-everywhere'), fault('w2', 'nan-everywhere')];
+    await using cluster = await start('stop', faults);
+    const run = await cluster.submit(experiment, split);
+    const last = await cluster.until(run, 'the run fails', limitMs, (s) => s.state === 'failed');
+    assert.match(last.reason ?? '', /Step 6: shard 0/);
+    assert.match(last.reason ?? '', new RegExp(split.train[0]?.case ?? 'no case'));
+  });
+
+  it('by every member, where bad samples are left out: the run goes on, and its books say so', async () => {
+    const faults = [fault('w1', 'nan-everywhere'), fault('w2', 'nan-everywhere')];
+    await using cluster = await start('skip', faults);
+    const skipping = { ...experiment, training: { ...experiment.training, onBadSample: 'skip' as const } };
+    const run = await cluster.submit(skipping, split);
+    await weightsAtEnd(cluster, run);
+    const steps = await readSteps(cluster.store, run);
+    assert.deepEqual(
+      steps.filter((record) => (record.skipped ?? []).length > 0).map(({ step }) => step),
+      [badStep],
+    );
+  });
+
+  it('as a bit of one member’s weights flipped: found at the next step, with member, step and tensor', async () => {
+    await using cluster = await start('flip', [fault('w2', 'flip')]);
+    const run = await cluster.submit(experiment, split);
+    assert.equal(await weightsAtEnd(cluster, run), undisturbed);
+    const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
+    assert.match(
+      words,
+      /After step 5 the weights of w2-\S+ are wrong, first in \S+\.(weight|bias|running_\w+):/,
+    );
+  });
+
+  it('not at all, as the computing thread hangs: the others go on', async () => {
+    await using cluster = await start('hang', [fault('w2', 'hang')]);
+    const run = await cluster.submit(experiment, split);
+    assert.equal(await weightsAtEnd(cluster, run), undisturbed);
+    const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
+    assert.match(words, /w2-\S+ computes at one shard for longer than ever before/);
+  });
+});
+
+const wordsOf = (status: RunStatus): string =>
+  [...status.notes, ...status.events.map((event) => event.text), status.reason ?? ''].join('\n');
