@@ -17,7 +17,7 @@ import type { Store } from '@lvnet/store';
 import { discoverCases, hashCase, resolveSplit, type CaseFiles } from '@lvnet/volumes';
 
 /** Raised when a golden digest of the training step changes: older runs are then other runs. */
-export const numericsVersion = 1;
+export const numericsVersion = 2;
 
 export interface SubmitContext {
   store: Store;

@@ -7,8 +7,7 @@ const runAdd = defineOperation<Record<string, never>>({
   run: (call) => {
     const [a, b] = [call.floats('a'), call.floats('b')];
     const y = call.room(a.length);
-    y.set(a);
-    call.backend.kernels.addInto(y, b);
+    call.backend.kernels.add(a, b, y);
     return [{ shape: call.shape('a'), values: y }];
   },
   gradient: (dy) => ({ a: () => tf.clone(dy), b: () => tf.clone(dy) }),
@@ -53,6 +52,8 @@ export function weightedSum(scalars: readonly tf.Tensor[], weights: readonly num
 }
 
 interface EntropyAttributes {
+  /** Of the logits. */
+  shape: readonly number[];
   labels: Int32Array;
   /** Gradient of the mean, made by forward and used up by backward. */
   gradient: { values: Float32Array | null };
@@ -66,16 +67,15 @@ const runEntropyGradient = defineOperation<EntropyAttributes>({
     if (values === null) throw new Error('the gradient of a cross entropy is asked for once');
     gradient.values = null;
     const factor = call.floats('dy')[0] ?? Number.NaN;
-    if (factor !== 1) for (let i = 0; i < values.length; i++) values[i] = (values[i] ?? 0) * factor;
-    return [{ shape: call.shape('logits'), values }];
+    if (factor !== 1) call.backend.kernels.scaleInto(values, factor);
+    return [{ shape: call.attributes.shape, values }];
   },
 });
 
 const runEntropy = defineOperation<EntropyAttributes>({
   name: 'LvnetCrossEntropy',
-  saves: ['logits'],
   run: (call) => {
-    const shape = call.shape('logits');
+    const { shape } = call.attributes;
     const classes = shape.at(-1) ?? 0;
     const logits = call.floats('logits');
     const rows = logits.length / classes;
@@ -85,8 +85,8 @@ const runEntropy = defineOperation<EntropyAttributes>({
     gradient.values = values;
     return [{ shape: [], values: Float32Array.of(loss) }];
   },
-  gradient: (dy, { logits }, attributes) => ({
-    logits: () => runEntropyGradient({ dy, logits: logits as tf.Tensor }, attributes)[0] as tf.Tensor,
+  gradient: (dy, _saved, attributes) => ({
+    logits: () => runEntropyGradient({ dy }, attributes)[0] as tf.Tensor,
   }),
 });
 
@@ -103,5 +103,5 @@ export function softmaxCrossEntropy(logits: tf.Tensor, labels: Int32Array): tf.S
     const message = `${String(labels.length)} labels for ${String(logits.size / classes)} voxels.`;
     throw mismatch(message, { logits: logits.shape, labels: labels.length });
   }
-  return runEntropy({ logits }, { labels, gradient: { values: null } })[0] as tf.Scalar;
+  return runEntropy({ logits }, { shape: logits.shape, labels, gradient: { values: null } })[0] as tf.Scalar;
 }

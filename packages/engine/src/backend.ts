@@ -1,7 +1,8 @@
 import { invariant } from '@lvnet/core';
-import type { KernelSet } from '@lvnet/kernels';
+import { defaultKeepBytes, type KernelSet } from '@lvnet/kernels';
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
 import { createBufferPool, type BufferPool } from './buffer-pool.js';
+import { orOutOfMemory } from './out-of-memory.js';
 import { tf } from './tfjs.js';
 
 /**
@@ -10,11 +11,14 @@ import { tf } from './tfjs.js';
  */
 export class KernelBackend extends MathBackendCPU {
   readonly kernels: KernelSet;
-  readonly pool: BufferPool = createBufferPool();
+  readonly pool: BufferPool;
+  /** Bytes of hidden tensors that blocks may leave to their backward pass. */
+  keepBytes = defaultKeepBytes;
 
   constructor(kernels: KernelSet) {
     super();
     this.kernels = kernels;
+    this.pool = createBufferPool((length) => orOutOfMemory(() => kernels.allocate(length), 4 * length));
     (this as unknown as { firstUse: boolean }).firstUse = false; // no banner
   }
 
@@ -27,6 +31,12 @@ export class KernelBackend extends MathBackendCPU {
   /** A tensor over an array that nobody else changes from now on. */
   output(shape: readonly number[], values: Float32Array): tf.TensorInfo {
     return this.makeTensorInfo([...shape], 'float32', values);
+  }
+
+  /** Whether nothing else reads the memory of a tensor of floats. */
+  isSole({ dataId, dtype }: tf.TensorInfo): boolean {
+    if (dtype !== 'float32' || this.data.get(dataId).refCount !== 1) return false;
+    return holders.get(this.floatsOf({ dataId, dtype, shape: [] }).buffer) === 1;
   }
 
   override write(...[values, ...rest]: Parameters<MathBackendCPU['write']>): object {
@@ -88,8 +98,7 @@ function replaceAdd(name: string): void {
       const same = a !== undefined && a.shape.join() === b?.shape.join();
       if (!same || a.dtype !== 'float32' || b.dtype !== 'float32') return general(call);
       const sum = own.pool.take(own.floatsOf(a).length);
-      sum.set(own.floatsOf(a));
-      own.kernels.addInto(sum, own.floatsOf(b));
+      own.kernels.add(own.floatsOf(a), own.floatsOf(b), sum);
       return own.output(a.shape, sum);
     },
   });

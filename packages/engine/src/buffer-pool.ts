@@ -12,15 +12,19 @@ export interface BufferPool {
 /** Smaller arrays are left to the garbage collector. */
 const leastLength = 16_384;
 
-export function createBufferPool(): BufferPool {
+/** @param allocate makes a large array; its contents may be anything */
+export function createBufferPool(
+  allocate = (length: number): Float32Array => new Float32Array(length),
+): BufferPool {
   const free = new Map<number, Float32Array[]>();
   const own = new WeakSet<Float32Array>();
   return {
     take(length) {
       const kept = free.get(length)?.pop();
       if (kept !== undefined) return kept;
-      const made = new Float32Array(length);
-      if (length >= leastLength) own.add(made);
+      if (length < leastLength) return new Float32Array(length);
+      const made = allocate(length);
+      own.add(made);
       return made;
     },
     give(buffer) {

@@ -1,11 +1,11 @@
+import { invariant } from '@lvnet/core';
+import type { KernelBackend } from './backend.js';
 import { tf } from './tfjs.js';
 
 /**
  * The value of a scalar function and its gradients by the given tensors. Leaves no tensor behind, whether it
- * returns or throws.
- *
- * As tf.valueAndGrads, whose backward pass keeps every gradient and everything saved until its end; here each goes
- * once its operation is done with it, which halves the peak.
+ * returns or throws. Unlike tfjs's own walk over the tape this one lets go of every saved tensor and every
+ * gradient as soon as nothing needs it any more.
  *
  * @param use sees each gradient's floats (valid during the call only) with its position
  */
@@ -14,77 +14,87 @@ export function valueAndGradients(
   parameters: readonly tf.Tensor[],
   use: (gradient: Float32Array, position: number) => void,
 ): number {
-  const engine = tf.engine() as unknown as TapeEngine;
-  engine.startScope('valueAndGradients');
+  const outer = pass;
+  pass = { bytesLeft: (tf.backend() as KernelBackend).keepBytes };
+  tf.engine().startScope('valueAndGradients');
   try {
-    engine.startTape();
-    const y = withEnd(
-      () => tf.tidy(f),
-      () => {
-        engine.endTape();
-      },
-    );
-    const gradients = backward(engine.state.activeTape ?? [], y, parameters);
-    for (const [i, { id }] of parameters.entries()) {
-      const gradient = gradients.get(id);
-      if (gradient === undefined) throw new Error('the value does not depend on every parameter');
+    const { value, tape } = record(f);
+    const gradients = walkBack(tape, value, parameters);
+    parameters.forEach((parameter, i) => {
+      const gradient = gradients.get(parameter.id);
+      invariant(gradient !== undefined, 'the value depends on every parameter');
       use(gradient.dataSync<'float32'>(), i);
-    }
-    return y.dataSync()[0] ?? Number.NaN;
+    });
+    return value.dataSync()[0] ?? Number.NaN;
   } finally {
     dropTape();
-    engine.endScope();
+    tf.engine().endScope();
+    pass = outer;
   }
 }
 
-/** What tfjs writes down of an operation while a tape runs. */
+let pass: { bytesLeft: number } | undefined;
+
+/**
+ * Whether an operation may keep so many bytes for its backward pass rather than compute them again. What is
+ * granted counts until the pass ends.
+ */
+export function mayKeep(bytes: number): boolean {
+  if (pass === undefined || bytes > pass.bytesLeft) return false;
+  pass.bytesLeft -= bytes;
+  return true;
+}
+
+/** Whether operations are being recorded for a backward pass. */
+export const isRecording = (): boolean => machine().state.gradientDepth > 0;
+
 interface TapeNode {
+  kernelName: string;
   inputs: Record<string, tf.Tensor>;
   outputs: tf.Tensor[];
-  saved?: tf.Tensor[] | undefined;
-  gradient?: (dys: tf.Tensor[]) => Record<string, () => tf.Tensor>;
+  saved?: tf.Tensor[];
+  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
 }
 
-interface TapeEngine {
+/** The parts of tfjs's engine that record; its own `gradients` uses them the same way. */
+interface TapeMachine {
+  startTape: () => void;
+  endTape: () => void;
   state: { activeTape: TapeNode[] | null; gradientDepth: number };
-  startScope(name: string): void;
-  endScope(): void;
-  startTape(): void;
-  endTape(): void;
 }
 
-function withEnd<T>(run: () => T, end: () => void): T {
+const machine = () => tf.engine() as unknown as TapeMachine;
+
+function record(f: () => tf.Scalar): { value: tf.Scalar; tape: TapeNode[] } {
+  const { state } = machine();
+  machine().startTape();
   try {
-    return run();
+    return { value: tf.tidy(f), tape: state.activeTape ?? [] };
   } finally {
-    end();
+    machine().endTape();
   }
 }
 
-/** The gradients by tensor id, those of the parameters at least. */
-function backward(
-  tape: readonly TapeNode[],
-  y: tf.Tensor,
+/** Gradients by the id of the tensor they belong to; only those of the parameters are left at the end. */
+function walkBack(
+  tape: TapeNode[],
+  value: tf.Scalar,
   parameters: readonly tf.Tensor[],
 ): Map<number, tf.Tensor> {
   const wanted = dependents(tape, parameters);
-  const kept = new Set(parameters.map(({ id }) => id));
-  const gradients = new Map<number, tf.Tensor>([[y.id, tf.scalar(1)]]);
-  for (const node of [...tape].reverse()) {
-    const [output] = node.outputs;
-    const dy = output === undefined ? undefined : gradients.get(output.id);
-    if (output !== undefined && dy !== undefined) {
-      addGradients(node, dy, wanted, gradients);
-      if (!kept.has(output.id)) gradients.delete(output.id);
-      if (!kept.has(output.id)) dy.dispose();
-    }
+  const gradients = new Map<number, tf.Tensor>([[value.id, tf.scalar(1)]]);
+  for (let node = tape.pop(); node !== undefined; node = tape.pop()) {
+    const dys = node.outputs.map(({ id }) => gradients.get(id) ?? null);
+    const inputs = Object.entries(node.inputs).filter(([, { id }]) => wanted.has(id));
+    if (inputs.length > 0 && dys.some((dy) => dy !== null)) propagate(node, dys, inputs, gradients);
+    tf.dispose(dys.filter((dy) => dy !== null));
     tf.dispose(node.saved ?? []);
-    node.saved = [];
+    for (const { id } of node.outputs) gradients.delete(id);
   }
   return gradients;
 }
 
-/** Ids of all tensors that follow from the parameters, and their own. */
+/** Ids of the tensors whose gradients lead to a parameter. */
 function dependents(tape: readonly TapeNode[], parameters: readonly tf.Tensor[]): Set<number> {
   const ids = new Set(parameters.map(({ id }) => id));
   for (const { inputs, outputs } of tape) {
@@ -94,29 +104,37 @@ function dependents(tape: readonly TapeNode[], parameters: readonly tf.Tensor[])
   return ids;
 }
 
-function addGradients(
-  { inputs, gradient }: TapeNode,
-  dy: tf.Tensor,
-  wanted: ReadonlySet<number>,
+function propagate(
+  node: TapeNode,
+  dys: (tf.Tensor | null)[],
+  inputs: [string, tf.Tensor][],
   gradients: Map<number, tf.Tensor>,
 ): void {
-  if (gradient === undefined) throw new Error('an operation of the tape has no gradient');
-  const open = gradient([dy]);
-  for (const [name, { id }] of Object.entries(inputs)) {
-    if (!wanted.has(id)) continue;
-    const compute = open[name];
-    if (compute === undefined) throw new Error(`no gradient by ${name}`);
-    const dx = tf.tidy(compute);
-    const before = gradients.get(id);
-    gradients.set(id, before === undefined ? dx : tf.add(before, dx));
-    if (before !== undefined) tf.dispose([before, dx]);
+  const byInput = node.gradient?.(dys);
+  for (const [name, { id }] of inputs) {
+    const compute = byInput?.[name];
+    invariant(compute !== undefined, `${node.kernelName} has a gradient by ${name}`);
+    const gradient = tf.tidy(compute);
+    const known = gradients.get(id);
+    gradients.set(id, known === undefined ? gradient : sumOf(known, gradient));
   }
 }
 
-/** After a throw tfjs keeps its tape, and with it every tensor saved for the gradients. */
+/** Uses up both: where one of them has its memory to itself the sum takes its place. */
+function sumOf(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  const backend = tf.backend() as KernelBackend;
+  const [into, from] = backend.isSole(a) ? [a, b] : [b, a];
+  const inPlace = backend.isSole(into) && into.shape.join() === from.shape.join();
+  if (inPlace) backend.kernels.add(backend.floatsOf(a), backend.floatsOf(b), backend.floatsOf(into));
+  const sum = inPlace ? into : tf.add(a, b);
+  tf.dispose(inPlace ? from : [a, b]);
+  return sum;
+}
+
+/** What a throw leaves on the tape: the tensors saved for gradients. */
 function dropTape(): void {
-  const { state } = tf.engine() as unknown as TapeEngine;
+  const { state } = machine();
   if (state.activeTape === null || state.gradientDepth > 0) return;
   for (const { saved } of state.activeTape) tf.dispose(saved ?? []);
-  state.activeTape = null;
+  state.activeTape = [];
 }

@@ -1,5 +1,6 @@
 import type { Activation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/kernels';
 import { depthwiseShape } from './convolution.js';
+import { isRecording, mayKeep } from './gradients.js';
 import type { OnStatistics } from './normalisation.js';
 import { defineOperation, evaluate, lazily, type KernelCall, type Output } from './operation.js';
 import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
@@ -29,7 +30,7 @@ interface BlockAttributes {
   activation: Activation;
   biased: boolean;
   /** From forward to backward; arrays rather than tensors, since nothing differentiates them. */
-  kept: { statistics: IrbStatistics; saved: Float32Array | null };
+  kept: { statistics: IrbStatistics; saved: Float32Array | null; keepHidden: boolean };
 }
 
 function shapeOf(call: KernelCall<unknown>): IrbShape {
@@ -53,7 +54,7 @@ function emptyStatistics(c: number, expanded: number): IrbStatistics {
 }
 
 const blockGradient = (call: KernelCall<BlockAttributes>): Output[] => {
-  const { kept, epsilon, activation } = call.attributes;
+  const { kept } = call.attributes;
   if (kept.saved === null) throw new Error('the gradient of a block is asked for once');
   const s = shapeOf(call);
   const p = weightsOf(call);
@@ -62,13 +63,12 @@ const blockGradient = (call: KernelCall<BlockAttributes>): Output[] => {
   const gradients = Object.fromEntries(
     entries.map(([name, value]) => [name, value === null ? null : call.room(value.length)]),
   ) as unknown as IrbWeights;
-  const o = { epsilon, activation };
   const { kernels, pool } = call.backend;
   kernels.irbBackward(
     s,
     call.floats('x'),
     p,
-    o,
+    optionsOf(call.attributes),
     kept.statistics,
     kept.saved,
     call.floats('dy'),
@@ -84,26 +84,29 @@ const blockGradient = (call: KernelCall<BlockAttributes>): Output[] => {
   return [{ shape: call.shape('x'), values: dx }, ...outputs];
 };
 
+const optionsOf = ({ epsilon, activation, kept }: BlockAttributes) => ({
+  epsilon,
+  activation,
+  keepHidden: kept.keepHidden,
+});
+
 const parameterNames = (biased: boolean): ParameterName[] => [...required, ...(biased ? optional : [])];
 
 const blockSpec = (biased: boolean) => ({
   name: biased ? 'LvnetInvertedResidualBiased' : 'LvnetInvertedResidual',
   saves: ['x', ...parameterNames(biased)],
   run: (call: KernelCall<BlockAttributes>) => {
-    const { kept, epsilon, activation } = call.attributes;
+    const { kept } = call.attributes;
+    const { kernels } = call.backend;
     const s = shapeOf(call);
     const x = call.floats('x');
     const y = call.room(x.length);
-    kept.saved = call.room(call.backend.kernels.irbSavedLength(s));
-    call.backend.kernels.irbForward(
-      s,
-      x,
-      weightsOf(call),
-      { epsilon, activation },
-      y,
-      kept.statistics,
-      kept.saved,
-    );
+    if (isRecording()) {
+      const [less, more] = [false, true].map((keepHidden) => kernels.irbSavedLength(s, { keepHidden }));
+      kept.keepHidden = mayKeep(4 * ((more ?? 0) - (less ?? 0)));
+      kept.saved = call.room((kept.keepHidden ? more : less) ?? 0);
+    }
+    kernels.irbForward(s, x, weightsOf(call), optionsOf(call.attributes), y, kept.statistics, kept.saved);
     return [{ shape: call.shape('x'), values: y }];
   },
   gradient: (dy: tf.Tensor, saved: Record<string, tf.Tensor>, attributes: BlockAttributes) => {
@@ -165,7 +168,7 @@ export function invertedResidual(
   const { inputs, biased } = inputsOf(x, p);
   const { n, d, h, w, c } = volumeOf(x.shape);
   const statistics = emptyStatistics(c, p.depthwiseWeight.shape[0]);
-  const attributes: BlockAttributes = { ...o, biased, kept: { statistics, saved: null } };
+  const attributes: BlockAttributes = { ...o, biased, kept: { statistics, saved: null, keepHidden: false } };
   const y = (biased ? runBiasedBlock : runBlock)(inputs, attributes)[0] as tf.Tensor;
   const count = n * d * h * w;
   const { mean1, variance1, mean2, variance2, mean3, variance3 } = statistics;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Failure, invariant } from '@lvnet/core';
 import { loadKernels, referenceKernels, type KernelSet } from '@lvnet/kernels';
-import { registerBackend } from './backend.js';
+import { registerBackend, type KernelBackend } from './backend.js';
 import { registerOperations } from './operation.js';
 import { tf } from './tfjs.js';
 
@@ -25,9 +25,15 @@ const registered = new Set<string>();
 /**
  * @param o.kind `auto`: our own kernels where they are built, else the plain loops
  * @param o.threads of the native engine; default: all cores
+ * @param o.keepBytes of hidden tensors that blocks may keep from forward to backward; what does not fit is made
+ *   again, which takes a twentieth longer and gives the same bits
  * @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here
  */
-export async function openEngine(o: { kind: EngineKind | 'auto'; threads?: number }): Promise<Engine> {
+export async function openEngine(o: {
+  kind: EngineKind | 'auto';
+  threads?: number;
+  keepBytes?: number;
+}): Promise<Engine> {
   const kind = o.kind === 'auto' ? bestKind() : o.kind;
   const { kernels, instructionSet, setThreads } = kernelsOf(kind);
   const name = `lvnet-${kind}`;
@@ -43,6 +49,7 @@ export async function openEngine(o: { kind: EngineKind | 'auto'; threads?: numbe
   };
   activate();
   await tf.ready();
+  if (o.keepBytes !== undefined) (tf.backend() as KernelBackend).keepBytes = o.keepBytes;
   return {
     kind,
     kernels,

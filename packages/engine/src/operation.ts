@@ -1,4 +1,5 @@
 import type { KernelBackend } from './backend.js';
+import { orOutOfMemory } from './out-of-memory.js';
 import { tf } from './tfjs.js';
 
 type Inputs = Record<string, tf.TensorInfo>;
@@ -69,7 +70,9 @@ export function registerOperations(backendName: string): void {
       kernelFunc: ({ inputs, attrs, backend }) => {
         const own = backend as KernelBackend;
         const call = callOf(inputs as Inputs, attrs as never, own);
-        const outputs = spec.run(call).map(({ shape, values }) => own.output(shape, values));
+        const outputs = orOutOfMemory(() => spec.run(call)).map(({ shape, values }) =>
+          own.output(shape, values),
+        );
         return outputs.length === 1 && outputs[0] !== undefined ? outputs[0] : outputs;
       },
     });
@@ -115,7 +118,7 @@ export function evaluate<A>(
   inputs: Record<string, tf.Tensor>,
   attributes: A,
 ): Output[] {
-  return run(callOf(inputs, attributes, tf.backend() as KernelBackend));
+  return orOutOfMemory(() => run(callOf(inputs, attributes, tf.backend() as KernelBackend)));
 }
 
 /** Computes several gradients at the first demand and hands them out one by one, in the order of the names. */

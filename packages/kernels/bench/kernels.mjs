@@ -39,7 +39,7 @@ function blockOf(s) {
 function checkBlock(s) {
   const open = blockOf(s);
   const [ours, theirs] = [native, referenceKernels].map((kernels) => {
-    const block = open(kernels, new Float32Array(kernels.irbSavedLength(s)));
+    const block = open(kernels, new Float32Array(kernels.irbSavedLength(s, options)));
     block.forward();
     block.backward();
     return block.results();
@@ -74,7 +74,7 @@ for (let level = 0; level < 5; level++) {
   const c = 8 << level;
   checkBlock({ n: 1, d: 2, h: 7, w: 9, c, expanded: 4 * c, k: 5 });
   const s = { n: 1, d: 16 >> level, h: size >> level, w: size >> level, c, expanded: 4 * c, k: 5 };
-  const block = blockOf(s)(native, new Float32Array(native.irbSavedLength(s)));
+  const block = blockOf(s)(native, new Float32Array(native.irbSavedLength(s, options)));
   const depthwise = tapsInside(s.d, 5) * tapsInside(s.h, 5) * tapsInside(s.w, 5) * s.expanded;
   const forward = 2 * (depthwise + 2 * voxels(s) * s.c * s.expanded);
   const [count, name] = [level === 4 ? 4 : 8, `block ${s.c} at ${s.d}x${s.h}x${s.w}`];

@@ -186,13 +186,14 @@ IrbStats irbStats(Args& a, size_t i, const Irb& s) {
 napi_value irbForward(Args& a) {
   const Irb s = irbOf(a);
   const size_t v = voxels(s.n, s.d, s.h, s.w);
+  const bool keepHidden = a.integer(30) != 0;
   const float epsilon = float(a.number(7));
   const int act = a.integer(8);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);
-  float *y = a.floats(28, v * s.c), *saved = a.maybe(29, v * (s.e + s.c));
-  if (a.good) K->irbForward(s, x, p, epsilon, act, y, t, saved);
+  float *y = a.floats(28, v * s.c), *saved = a.maybe(29, a.good ? K->irbSavedFloats(s, keepHidden) : 0);
+  if (a.good) K->irbForward(s, x, p, epsilon, act, y, t, saved, keepHidden);
   return nothing(a.env);
 }
 napi_value irbInfer(Args& a) {
@@ -215,13 +216,25 @@ napi_value irbBackward(Args& a) {
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);
-  const float *saved = a.floats(28, v * (s.e + s.c)), *dy = a.floats(29, v * s.c);
+  const bool kept = a.integer(43) != 0;
+  const float *saved = a.floats(28, a.good ? K->irbSavedFloats(s, kept) : 0), *dy = a.floats(29, v * s.c);
   float* dx = a.floats(30, v * s.c);
   const IrbWeights g = irbWeights(a, 31, s);
-  if (a.good) K->irbBackward(s, x, p, epsilon, act, t, saved, dy, dx, g);
+  if (a.good) K->irbBackward(s, x, p, epsilon, act, t, saved, kept, dy, dx, g);
   return nothing(a.env);
 }
 
+napi_value addBoth(Args& a) {
+  const size_t count = size_t(a.number(3)), part = 1 << 16;
+  const float *x = a.floats(0, count), *y = a.floats(1, count);
+  float* sum = a.floats(2, count);
+  if (a.good)
+    parallel(int((count + part - 1) / part), [&](int task, int) {
+      const size_t begin = task * part, end = begin + part < count ? begin + part : count;
+      exactSum(sum + begin, x + begin, y + begin, end - begin);
+    });
+  return nothing(a.env);
+}
 napi_value addInto(Args& a) {
   const double count = a.number(2);
   float* into = a.floats(0, size_t(count));
@@ -277,6 +290,21 @@ napi_value adamStep(Args& a) {
   return nothing(a.env);
 }
 
+// A Float32Array on memory of its own, whose contents are undefined.
+napi_value allocate(Args& a) {
+  const size_t length = size_t(a.number(0));
+  if (!a.good || length == 0) return nothing(a.env);
+  float* data = allocateFloats(length);
+  const auto release = [](napi_env, void* p, void*) { std::free(p); };
+  napi_value buffer, array;
+  if (napi_create_external_arraybuffer(a.env, data, length * sizeof(float), release, nullptr, &buffer) != napi_ok) {
+    std::free(data);
+    return nothing(a.env);
+  }
+  napi_create_typedarray(a.env, napi_float32_array, length, buffer, 0, &array);
+  return array;
+}
+
 napi_value setThreadsOf(Args& a) {
   const int count = a.integer(0);
   if (a.good) setThreads(count);
@@ -319,12 +347,14 @@ napi_value init(napi_env env, napi_value exports) {
   ADD(irbForward);
   ADD(irbInfer);
   ADD(irbBackward);
+  ADD(addBoth);
   ADD_FREE(addInto);
   ADD_FREE(roundToBf16);
   ADD_FREE(fromBf16);
   ADD_FREE(scaleInto);
   ADD_FREE(isAllFinite);
   ADD_FREE(sumOfSquares);
+  ADD_FREE(allocate);
   ADD(adamStep);
   ADD(fmaPeak);
   ADD_FREE(dieWithParent);

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <new>
 
+#include "pool.h"
+
 // The kernels of dense-bindings.cc, for the instruction set of that name.
 void addDenseKernels(napi_env env, napi_value exports, const char* instructionSet);
 
@@ -81,13 +83,24 @@ inline napi_value numberOf(napi_env env, double value) {
   return v;
 }
 
+inline void throwOutOfMemory(napi_env env, double bytes) {
+  napi_value code, message, error;
+  napi_create_string_utf8(env, "OUT_OF_MEMORY", NAPI_AUTO_LENGTH, &code);
+  napi_create_string_utf8(env, "the native kernels ran out of memory", NAPI_AUTO_LENGTH, &message);
+  napi_create_error(env, code, message, &error);
+  napi_set_named_property(env, error, "bytes", numberOf(env, bytes));
+  napi_throw(env, error);
+}
+
 template <napi_value (*F)(Args&)>
 napi_value guarded(napi_env env, napi_callback_info info) {
   Args a(env, info);
   try {
     return F(a);
+  } catch (const OutOfMemory& missing) {
+    throwOutOfMemory(env, double(missing.bytes));
   } catch (const std::bad_alloc&) {
-    napi_throw_error(env, "OUT_OF_MEMORY", "the native kernels ran out of memory");
+    throwOutOfMemory(env, 0);  // some small thing
   } catch (...) {
     napi_throw_error(env, nullptr, "the native kernels failed");
   }

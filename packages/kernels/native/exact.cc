@@ -9,6 +9,10 @@ void exactAdd(float* into, const float* from, size_t count) {
   for (size_t i = 0; i < count; i++) into[i] += from[i];
 }
 
+void exactSum(float* sum, const float* a, const float* b, size_t count) {
+  for (size_t i = 0; i < count; i++) sum[i] = a[i] + b[i];
+}
+
 void exactRound(uint16_t* into, const float* from, size_t count) {
   for (size_t i = 0; i < count; i++) {
     uint32_t bits;

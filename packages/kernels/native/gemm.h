@@ -123,3 +123,31 @@ static void reducePartials(const float* partials, int count, size_t length, floa
     for (size_t i = from; i < to; i++) out[i] = float(sums[i - from]);
   });
 }
+
+// T is double or a vector of doubles; rows past `rows` repeat the last one and are not stored.
+template <class T, int R>
+static inline void productTileInDouble(int rows, int N, int K, const float* a, const double* b, double* out) {
+  T sum[R] = {};
+  const float* row[R];
+  for (int r = 0; r < R; r++) row[r] = a + size_t(std::min(r, rows - 1)) * K;
+  for (int k = 0; k < K; k++) {
+    T value;
+    std::memcpy(&value, b + size_t(k) * N, sizeof value);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) sum[r] += double(row[r][k]) * value;
+  }
+  for (int r = 0; r < std::min(R, rows); r++) std::memcpy(out + size_t(r) * N, &sum[r], sizeof sum[r]);
+}
+// out[M][N] = a[M][K] b[K][N], sums in float64: for statistics, which cancel.
+static void productInDouble(int M, int N, int K, const float* a, const double* b, double* out) {
+  typedef double Doubles __attribute__((vector_size(W * 4)));
+  constexpr int R = 8, D = W / 2;
+  parallel((M + R - 1) / R, [&](int task, int) {
+    const int m = task * R;
+    const float* from = a + size_t(m) * K;
+    double* to = out + size_t(m) * N;
+    int n = 0;
+    for (; n + D <= N; n += D) productTileInDouble<Doubles, R>(M - m, N, K, from, b + n, to + n);
+    for (; n < N; n++) productTileInDouble<double, R>(M - m, N, K, from, b + n, to + n);
+  });
+}

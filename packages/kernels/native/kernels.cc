@@ -19,14 +19,10 @@
 #include "table.h"
 
 namespace {
-#include "vector.h"
-#include "gemm.h"
-#include "norm.h"
-#include "depthwise.h"
-#include "conv.h"
 #include "resample.h"
 #include "loss.h"
-#include "irb.h"
+#include "irb-backward.h"
+#include "irb-infer.h"
 
 // GFLOP/s of chains of fused multiply-adds, on all threads.
 double fmaPeak(double seconds) {
@@ -60,7 +56,8 @@ const KernelTable table{
     TABLE_NAME,       convForward,       convBackwardInput, convBackwardFilter, depthwiseForward,
     depthwiseBackwardInput, depthwiseBackwardFilter, normStatistics, normForward, normBackward,
     poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   softmax,
-    crossEntropy,     irbForward,        irbBackward,       irbInfer,           fmaPeak,
+    crossEntropy,     Saved::floats,     irbForward,        irbBackward,        irbInfer,
+    fmaPeak,
 };
 }  // namespace
 

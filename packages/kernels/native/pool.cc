@@ -7,6 +7,9 @@
 #include <new>
 #include <thread>
 #include <vector>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 namespace {
 
@@ -16,12 +19,9 @@ struct Buffer {
   float* grow(size_t wanted) {
     if (wanted > floats) {
       std::free(data);
-      const size_t bytes = (wanted * sizeof(float) + 4095) / 4096 * 4096;
-      data = static_cast<float*>(std::aligned_alloc(4096, bytes));
-      if (data == nullptr) {
-        floats = 0;
-        throw std::bad_alloc();
-      }
+      data = nullptr;
+      floats = 0;
+      data = allocateFloats(wanted);
       floats = wanted;
     }
     return data;
@@ -40,6 +40,7 @@ int jobTasks = 0, running = 0;
 unsigned long generation = 0;
 std::atomic<int> nextTask{0};
 std::atomic<bool> failed{false};
+std::atomic<size_t> missingBytes{0};
 bool closing = false;
 int wanted = 1;
 
@@ -47,6 +48,9 @@ void drain(const std::function<void(int, int)>& f, int tasks, int thread) {
   for (int task = nextTask++; task < tasks; task = nextTask++) {
     try {
       f(task, thread);
+    } catch (const OutOfMemory& missing) {
+      missingBytes = missing.bytes;
+      failed = true;
     } catch (...) {
       failed = true;
     }
@@ -87,6 +91,18 @@ struct AtExit {
 
 }  // namespace
 
+float* allocateFloats(size_t floats) {
+  constexpr size_t huge = size_t(2) << 20;
+  const size_t page = floats * sizeof(float) < huge ? 4096 : huge;
+  const size_t bytes = (floats * sizeof(float) + page - 1) / page * page;
+  void* data = std::aligned_alloc(page, bytes);
+  if (data == nullptr) throw OutOfMemory(bytes);
+#ifdef __linux__
+  if (page == huge) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+  return static_cast<float*>(data);
+}
+
 void setThreads(int count) {
   count = count < 1 ? 1 : count > kMaxThreads ? kMaxThreads : count;
   if (count == wanted && int(workers.size()) == count - 1) return;
@@ -100,6 +116,7 @@ int threadCount() { return wanted; }
 
 void parallel(int tasks, const std::function<void(int, int)>& f) {
   failed = false;
+  missingBytes = 0;
   nextTask = 0;
   if (workers.empty() || tasks <= 1) {
     drain(f, tasks, 0);
@@ -116,7 +133,7 @@ void parallel(int tasks, const std::function<void(int, int)>& f) {
     std::unique_lock<std::mutex> lock(mutex);
     finished.wait(lock, [] { return running == 0; });
   }
-  if (failed) throw std::bad_alloc();
+  if (failed) throw OutOfMemory(missingBytes);
 }
 
 float* threadScratch(int thread, int slot, size_t floats) { return perThread[thread][slot].grow(floats); }

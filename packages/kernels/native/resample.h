@@ -85,40 +85,53 @@ static void upsampleForward(Depth s, int factor, const float* x, float* y) {
   });
 }
 
-// Weight with which output `o` reads input `i`.
-static inline float share(const Tap& tap, int i) {
-  return (tap.low == i ? 1 - tap.weight : 0) + (tap.high == i ? tap.weight : 0);
+// The taps the other way round: which outputs read an input, first..first + count - 1, with their weights.
+struct Readers {
+  int first, count;
+  std::vector<float> weights;
+};
+static std::vector<Readers> readersOf(int size, int factor) {
+  const std::vector<Tap> taps = linearTaps(size, factor);
+  std::vector<Readers> readers(size);
+  for (int i = 0; i < size; i++) {
+    int from = std::max(0, (i - 1) * factor), to = std::min(size * factor, (i + 2) * factor);
+    const auto weight = [&](int o) { return (taps[o].low == i ? 1 - taps[o].weight : 0) + (taps[o].high == i ? taps[o].weight : 0); };
+    while (weight(from) == 0) from++;
+    while (weight(to - 1) == 0) to--;
+    readers[i] = {from, to - from, {}};
+    for (int o = from; o < to; o++) readers[i].weights.push_back(weight(o));
+  }
+  return readers;
 }
 
-// Each task owns one line of dx: the lines of dy that read it are blended first, then folded along w.
+// Lines are folded along the width first, each once; the lines of dx then blend the shorter ones that read them.
 static void upsampleBackward(Depth s, int factor, const float* dy, float* dx) {
-  const auto zs = linearTaps(s.d, factor), ys = linearTaps(s.h, factor), xs = linearTaps(s.w, factor);
-  const int od = s.d * factor, oh = s.h * factor, ow = s.w * factor;
-  const size_t line = size_t(s.w) * s.c, wide = size_t(ow) * s.c;
-  parallel(s.n * s.d * s.h, [&](int task, int thread) {
-    const int iy = task % s.h, iz = task / s.h % s.d, volume = task / s.h / s.d;
-    float* sums = threadScratch(thread, 0, wide);
-    std::memset(sums, 0, wide * sizeof(float));
-    for (int oz = std::max(0, (iz - 1) * factor); oz < std::min(od, (iz + 2) * factor); oz++)
-      for (int oy = std::max(0, (iy - 1) * factor); oy < std::min(oh, (iy + 2) * factor); oy++) {
-        const float weight = share(zs[oz], iz) * share(ys[oy], iy);
-        if (weight == 0) continue;
-        const float* g = dy + ((size_t(volume) * od + oz) * oh + oy) * wide;
-        for (size_t i = 0; i < wide; i += L) {
-          const int n = int(std::min<size_t>(L, wide - i));
-          storen(sums + i, fma(loadn(g + i, n), splat(weight), loadn(sums + i, n)), n);
-        }
+  const auto zs = readersOf(s.d, factor), ys = readersOf(s.h, factor), xs = readersOf(s.w, factor);
+  const int od = s.d * factor, oh = s.h * factor;
+  const size_t line = size_t(s.w) * s.c, wide = line * factor;
+  float* folded = sharedScratch(2, size_t(s.n) * od * oh * line);
+  parallel(s.n * od * oh, [&](int task, int) {
+    for (int i = 0; i < s.w; i++) {
+      const Readers& r = xs[i];
+      const float* g = dy + task * wide + size_t(r.first) * s.c;
+      for (int j = 0; j < s.c; j += L) {
+        const int n = std::min(L, s.c - j);
+        V sum = loadn(g + j, n) * splat(r.weights[0]);
+        for (int o = 1; o < r.count; o++) sum = fma(loadn(g + size_t(o) * s.c + j, n), splat(r.weights[o]), sum);
+        storen(folded + task * line + size_t(i) * s.c + j, sum, n);
       }
-    float* out = dx + size_t(task) * line;
-    std::memset(out, 0, line * sizeof(float));
-    for (int i = 0; i < ow; i++) {
-      float *a = out + size_t(xs[i].low) * s.c, *b = out + size_t(xs[i].high) * s.c;
-      const float wb = xs[i].weight, wa = 1 - wb;
-      const float* g = sums + size_t(i) * s.c;
-      for (int j = 0; j < s.c; j++) {
-        a[j] += g[j] * wa;
-        b[j] += g[j] * wb;
-      }
+    }
+  });
+  parallel(s.n * s.d * s.h, [&](int task, int) {
+    const Readers &y = ys[task % s.h], &z = zs[task / s.h % s.d];
+    const float* from = folded + (size_t(task / s.h / s.d) * od + z.first) * oh * line + y.first * line;
+    for (size_t i = 0; i < line; i += L) {
+      const int n = int(std::min<size_t>(L, line - i));
+      V sum = splat(0.0f);
+      for (int a = 0; a < z.count; a++)
+        for (int b = 0; b < y.count; b++)
+          sum = fma(loadn(from + (size_t(a) * oh + b) * line + i, n), splat(z.weights[a] * y.weights[b]), sum);
+      storen(dx + task * line + i, sum, n);
     }
   });
 }

@@ -32,8 +32,10 @@ struct KernelTable {
   void (*upsampleBackward)(Depth, int factor, const float* dy, float* dx);
   void (*softmax)(int rows, int classes, const float* logits, float* p);
   double (*crossEntropy)(int rows, int classes, const float* logits, const int32_t* labels, float* dlogits);
-  void (*irbForward)(Irb, const float* x, IrbWeights, float epsilon, int act, float* y, IrbStats, float* saved);
-  void (*irbBackward)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, const float* saved,
+  // Floats that a block's forward leaves for its backward, with or without its hidden tensor.
+  size_t (*irbSavedFloats)(const Irb&, bool keepHidden);
+  void (*irbForward)(Irb, const float* x, IrbWeights, float epsilon, int act, float* y, IrbStats, float* saved, bool keepHidden);
+  void (*irbBackward)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, const float* saved, bool keptHidden,
                       const float* dy, float* dx, IrbWeights gradients);
   void (*irbInfer)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, float* y);
   double (*fmaPeak)(double seconds);
@@ -48,6 +50,7 @@ struct Adam {
   float beta1, rest1, beta2, rest2, epsilon, weightDecay, stepSize, rootCorrection2;
 };
 void exactAdd(float* into, const float* from, size_t count);
+void exactSum(float* sum, const float* a, const float* b, size_t count);
 void exactRound(uint16_t* into, const float* from, size_t count);
 void exactWiden(float* into, const uint16_t* from, size_t count);
 void exactScale(float* into, float factor, size_t count);

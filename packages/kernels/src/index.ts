@@ -28,3 +28,4 @@ export {
 } from './dense-kernels.js';
 export { referenceKernels } from './reference/index.js';
 export { loadKernels, dieWithParent, measureFmaPeak, addonPath, type NativeKernels } from './native.js';
+export { defaultKeepBytes, irbHiddenFloats, irbSavedFloats } from './saved.js';

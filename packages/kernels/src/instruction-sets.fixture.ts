@@ -46,7 +46,7 @@ function results(k: KernelSet): Record<string, Float32Array> {
   const voxels = 297;
   const [x, dy, p] = [numbers(voxels * 8, 1), numbers(voxels * 8, 2), irbWeights(s, 3, true)];
   const [statistics, gradients] = [irbStatistics(s), emptyLike(p)];
-  const saved = new Float32Array(k.irbSavedLength(s));
+  const saved = new Float32Array(k.irbSavedLength(s, {}));
   const [y, dx, dense, filter] = [x.length, x.length, voxels * 20, 20 * 8 * 27].map(
     (length) => new Float32Array(length),
   ) as [Float32Array, Float32Array, Float32Array, Float32Array];

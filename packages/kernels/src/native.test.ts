@@ -195,7 +195,7 @@ describe('native kernels against the plain loops', function () {
       const p = irbWeights(s, 20, biased);
       judge(native, 3e-5, (kernels) => {
         const statistics = irbStatistics(s);
-        const saved = new Float32Array(kernels.irbSavedLength(s));
+        const saved = new Float32Array(kernels.irbSavedLength(s, {}));
         const [y, dx, inferred] = [0, 1, 2].map(() => new Float32Array(x.length)) as [
           Float32Array,
           Float32Array,
@@ -218,6 +218,27 @@ describe('native kernels against the plain loops', function () {
     });
   }
 
+  it('a hidden tensor that is kept, found or made again gives the same bytes', () => {
+    const s = { n: 2, d: 3, h: 7, w: 9, c: 5, expanded: 20, k: 5 };
+    const p = irbWeights(s, 20, true);
+    const open = (seed: number, keepHidden: boolean) => {
+      const o = { epsilon: 1e-5, activation: 'elu' as const, keepHidden };
+      const saved = new Float32Array(native.irbSavedLength(s, o));
+      const [statistics, gradients] = [irbStatistics(s), emptyLike(p)];
+      const x = numbers(size(s) * s.c, seed);
+      const [y, dx] = [new Float32Array(x.length), new Float32Array(x.length)];
+      native.irbForward(s, x, p, o, y, statistics, saved);
+      return () => {
+        native.irbBackward(s, x, p, o, statistics, saved, numbers(x.length, 9), dx, gradients);
+        return [dx, ...Object.values(gradients as unknown as Results)];
+      };
+    };
+    const kept = open(1, true);
+    const [first, , last] = [open(1, false), open(2, true), open(1, false)];
+    const expected = kept();
+    for (const backward of [last, first, last]) assert.deepEqual(backward(), expected);
+  });
+
   it('sums, rounds and updates with the very bits of the plain loops', () => {
     const length = 100_003;
     const special = Float32Array.of(NaN, Infinity, -Infinity, -0, 0, 1.00390625, 1.01171875, 3.4e38, 1e-42);
@@ -226,6 +247,7 @@ describe('native kernels against the plain loops', function () {
     const run = (kernels: KernelSet) => {
       const sum = numbers(length, 2);
       kernels.addInto(sum, values);
+      kernels.add(values, sum, sum);
       const rounded = new Uint16Array(length);
       kernels.roundToBf16(rounded, values);
       const widened = new Float32Array(length);

@@ -12,6 +12,7 @@ import type {
 import type { VolumeShape } from './volume-shape.js';
 import { bindDense } from './native-dense.js';
 import { adamConstants } from './reference/vectors.js';
+import { irbHiddenFloats, irbSavedFloats } from './saved.js';
 
 /** The C++ kernels, and what else only the addon can do. */
 export interface NativeKernels extends KernelSet {
@@ -63,6 +64,8 @@ const weights = (p: IrbWeights) =>
 const statistics = (s: IrbStatistics) =>
   [s.mean1, s.variance1, s.mean2, s.variance2, s.mean3, s.variance3] as const;
 
+const keeps = ({ keepHidden = false }: { keepHidden?: boolean | undefined }) => (keepHidden ? 1 : 0);
+
 function bind(addon: Addon): NativeKernels {
   const call = (name: string, ...values: unknown[]): unknown => {
     const kernel = addon[name];
@@ -75,6 +78,7 @@ function bind(addon: Addon): NativeKernels {
     instructionSet: addon.instructionSet,
     setThreads: (count) => void call('setThreads', count),
     fmaPeak: (seconds) => Number(call('fmaPeak', seconds)),
+    allocate: (length) => (call('allocate', length) as Float32Array | undefined) ?? new Float32Array(length),
     conv3dForward: (s, x, w, b, y) => void call('convForward', ...volume(s), s.ci, s.co, s.k, x, w, b, y),
     conv3dBackwardInput: (s, dy, w, dx) =>
       void call('convBackwardInput', ...volume(s), s.ci, s.co, s.k, dy, w, dx),
@@ -98,18 +102,18 @@ function bind(addon: Addon): NativeKernels {
     softmax: (rows, classes, logits, p) => void call('softmax', rows, classes, logits, p),
     softmaxCrossEntropy: (rows, classes, logits, labels, dlogits) =>
       Number(call('crossEntropy', rows, classes, logits, labels, dlogits)),
-    irbSavedLength: (s) => s.n * s.d * s.h * s.w * (s.expanded + s.c),
+    irbSavedLength: (s, o) => irbSavedFloats(s) + (o.keepHidden === true ? irbHiddenFloats(s) : 0),
     irbForward: (s, x, p, o, y, st, saved) =>
       void call(
         'irbForward',
         ...[...irb(s), o.epsilon, activations[o.activation], x],
-        ...[...weights(p), ...statistics(st), y, saved],
+        ...[...weights(p), ...statistics(st), y, saved, keeps(o)],
       ),
     irbBackward: (s, x, p, o, st, saved, dy, dx, g) =>
       void call(
         'irbBackward',
         ...[...irb(s), o.epsilon, activations[o.activation], x],
-        ...[...weights(p), ...statistics(st), saved, dy, dx, ...weights(g)],
+        ...[...weights(p), ...statistics(st), saved, dy, dx, ...weights(g), keeps(o)],
       ),
     irbInfer: (s, x, p, o, st, y) =>
       void call(
@@ -117,6 +121,7 @@ function bind(addon: Addon): NativeKernels {
         ...[...irb(s), o.epsilon, activations[o.activation], x],
         ...[...weights(p), ...statistics(st), y],
       ),
+    add: (a, b, sum) => void call('addBoth', a, b, sum, sum.length),
     addInto: (into, from) => void call('addInto', into, from, into.length),
     roundToBf16: (into, from) => void call('roundToBf16', into, from, from.length),
     fromBf16: (into, from) => void call('fromBf16', into, from, into.length),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { softmaxCrossEntropy, tf, weightedSum } from '@lvnet/engine';
+import { softmaxCrossEntropy, tf, valueAndGradients, weightedSum } from '@lvnet/engine';
 import { buildNetwork } from './index.js';
 import type { InputSize } from './describe.js';
 import { bothEngines } from './engines.fixture.js';
@@ -44,11 +44,11 @@ describe('memory kept from forward to backward', function () {
     const live = liveBytes();
     let kept = 0;
     let beside = 0;
-    const irbSavedLength = native.kernels.irbSavedLength.bind(native.kernels);
     const entropy = native.kernels.softmaxCrossEntropy.bind(native.kernels);
-    native.kernels.irbSavedLength = (s) => {
-      beside += 4 * irbSavedLength(s);
-      return irbSavedLength(s);
+    const irbForward = native.kernels.irbForward.bind(native.kernels);
+    native.kernels.irbForward = (...call) => {
+      beside += call[6]?.byteLength ?? 0;
+      irbForward(...call);
     };
     native.kernels.softmaxCrossEntropy = (rows, classes, logits, labels, gradient) => {
       beside += gradient?.byteLength ?? 0;
@@ -81,10 +81,10 @@ describe('memory kept from forward to backward', function () {
           ),
         ) as tf.Scalar;
       };
-      tf.valueAndGrads(loss)(tensors);
+      valueAndGradients(loss, tensors, () => undefined);
     } finally {
       tf.engine().endScope();
-      Object.assign(native.kernels, { irbSavedLength, softmaxCrossEntropy: entropy });
+      Object.assign(native.kernels, { irbForward, softmaxCrossEntropy: entropy });
       live.stop();
     }
     const scalars = 4 * 2; // the value and the seed of its gradient

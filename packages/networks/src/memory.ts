@@ -1,4 +1,10 @@
-import type { Triple } from '@lvnet/kernels';
+import {
+  defaultKeepBytes,
+  irbHiddenFloats,
+  irbSavedFloats,
+  type IrbShape,
+  type Triple,
+} from '@lvnet/kernels';
 import type { NetworkConfig } from './config.js';
 import { networkOf } from './definitions.js';
 import { isTrained, lengthOf } from './parameters.js';
@@ -105,9 +111,9 @@ function simulateTraining(plan: Plan, samples: number): { keptBytes: number; pea
   const pool = new Pool();
   const forward = runForward(plan, samples, pool, true);
   const gradients = new Map<number, Held>();
-  for (const id of [plan.main, ...plan.heads]) {
-    addGradient(pool, gradients, id, pool.take(elementsOf(plan, id, samples))); // made by the loss
-  }
+  const results = [plan.main, ...plan.heads];
+  for (const id of results) addGradient(pool, gradients, id, pool.take(elementsOf(plan, id, samples))); // by the loss
+  for (const id of results) pool.drop(forward.values.get(id) as Held);
   const image = samples * lengthOf(plan.values[0]?.size ?? []) * (plan.values[0]?.channels ?? 0);
   const keptBytes = 4 * (pool.live + image);
   for (const step of [...plan.steps].reverse()) {
@@ -128,15 +134,16 @@ function simulateTraining(plan: Plan, samples: number): { keptBytes: number; pea
   return { keptBytes, peakBytes: 4 * pool.peakFloats };
 }
 
+/** Sums take the place of what nobody else holds. */
 function addGradient(pool: Pool, gradients: Map<number, Held>, id: number, dx: Held): void {
   const before = gradients.get(id);
   if (before === undefined) {
     gradients.set(id, dx);
     return;
   }
-  gradients.set(id, pool.take(dx.floats));
-  pool.drop(before);
-  pool.drop(dx);
+  const sole = [before, dx].find(({ holders }) => holders === 1);
+  gradients.set(id, sole ?? pool.take(dx.floats));
+  for (const used of [before, dx]) if (used !== sole) pool.drop(used);
 }
 
 function simulateInference(plan: Plan): number {
@@ -153,10 +160,13 @@ function runForward(plan: Plan, samples: number, pool: Pool, training: boolean):
     readers[id] = (readers[id] ?? 0) + 1;
   const values = new Map<number, Held>();
   const aside = new Map<PlannedStep, Held[]>();
+  const room = { bytes: defaultKeepBytes };
   for (const step of plan.steps) {
     const output = pool.take(elementsOf(plan, step.output, samples));
     values.set(step.output, output);
-    const extra = asideOf(plan, step, samples).map((floats) => pool.take(floats));
+    const extra = asideOf(plan, step, samples, training ? room : undefined).map((floats) =>
+      pool.take(floats),
+    );
     if (training) aside.set(step, extra);
     else for (const held of extra) pool.drop(held);
     if (training) for (const id of step.keeps) if (id !== 0) (values.get(id) as Held).holders++;
@@ -174,13 +184,25 @@ function elementsOf({ values }: Plan, id: number, samples: number): number {
   return value === undefined ? 0 : samples * value.channels * lengthOf(value.size);
 }
 
-/** Floats that an operation keeps beside tensors: a block's hidden results, the places of a pool's winners. */
-function asideOf(plan: Plan, step: PlannedStep, samples: number): number[] {
-  if (step.block !== undefined) {
-    const { size, c, expanded } = step.block;
-    return [samples * lengthOf(size) * (expanded + c)];
+/**
+ * Floats that an operation keeps beside tensors: what a block leaves to its gradient, with its hidden tensor while
+ * there is room; the places of a pool's winners.
+ */
+function asideOf(plan: Plan, step: PlannedStep, samples: number, room?: { bytes: number }): number[] {
+  if (step.block !== undefined && room !== undefined) {
+    const shape = blockShape(step.block, samples);
+    const hidden = irbHiddenFloats(shape);
+    const kept = 4 * hidden <= room.bytes ? hidden : 0;
+    room.bytes -= 4 * kept;
+    return [irbSavedFloats(shape) + kept];
   }
   return step.kind === 'maxPool' ? [elementsOf(plan, step.output, samples) / 4] : [];
+}
+
+type Block = NonNullable<PlannedStep['block']>;
+
+function blockShape({ size: [d, h, w], ...block }: Block, n: number): IrbShape {
+  return { n, d, h, w, ...block };
 }
 
 /** Workspaces of the kernels, which grow to the largest operation and stay. */
@@ -196,8 +218,16 @@ function scratchBytes(plan: Plan, samples: number, training: boolean): number {
     );
     return parts * c.depth * padded(c.columns);
   });
-  const expanded = largest(({ block: b }) =>
-    b === undefined ? 0 : samples * lengthOf(b.size) * (b.expanded + b.c),
-  );
-  return 4 * (packed + partials + (training ? 2 : 1) * expanded);
+  // A hidden tensor for all blocks that keep none; gradients of the projection; sums of the input by groups.
+  const block = largest(({ block: b }) => {
+    if (b === undefined) return 0;
+    const floats = samples * lengthOf(b.size) * b.c;
+    const groups = Math.ceil(b.expanded / (16 * blocksPerGroup));
+    if (!training) return groups > 1 ? groups * floats : 0;
+    return irbHiddenFloats(blockShape(b, samples)) + (1 + groups) * floats;
+  });
+  return 4 * (packed + partials + block);
 }
+
+/** Blocks of sixteen channels that one walk of the kernels takes along. */
+const blocksPerGroup = 4;

@@ -76,6 +76,11 @@ interface Draft {
   values: PlannedValue[];
 }
 
+const halved = ({ channels, size: [d, h, w] }: Pick<PlannedValue, 'channels' | 'size'>) => ({
+  channels,
+  size: [d / 2, h / 2, w / 2] as const,
+});
+
 function valueOf(draft: Draft, channels: number, size: Triple): PlannedValue {
   const value = { id: draft.values.length, channels, size };
   draft.values.push(value);
@@ -188,11 +193,13 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
       batchNorm(layer(expanded, 'project', { channels: c, kernel: point }), `${name}.bn3`);
       return step('block', [x], x, { keeps: [x], block: { size: x.size, c, expanded, k } });
     },
-    averagePool(x, name) {
-      const [d, h, w] = x.size;
-      const output = { channels: x.channels, size: [d / 2, h / 2, w / 2] as const };
-      list('averagePool', name, output, { flops: 3 * elementsOf(output) });
-      return step('resize', [x], output);
+    pooledConvolution(x, name, channels, poolName) {
+      const output = halved(convolve(x, name, { channels, kernel: [1, 1, 1], size: x.size, bias: false }));
+      list('averagePool', poolName, output, { flops: 3 * elementsOf(output) });
+      const pooled = step('resize', [x], halved(x));
+      const rows = lengthOf(output.size);
+      const convolution = { weights: x.channels * channels, depth: x.channels, columns: channels, rows };
+      return step('convolution', [pooled], output, { keeps: [pooled], convolution });
     },
     maxPool(x, name, o) {
       const moved = denseShape(dimensions, x, { ...o, channels: x.channels });

@@ -118,7 +118,10 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
     relu: (x) => step([x], relu(x.tensor)),
     prelu: (x, name) => step([x], prelu(x.tensor, tensorOf(`${name}.weight`))),
     invertedResidual: (x, name, o) => step([x], block(x.tensor, name, o, parts)),
-    averagePool: (x) => step([x], averagePool3d(x.tensor)),
+    pooledConvolution: (x, name) => {
+      const pooled = step([x], averagePool3d(x.tensor));
+      return step([pooled], conv3d(pooled.tensor, tensorOf(`${name}.weight`), null));
+    },
     maxPool: (x, _name, o) => {
       const { kernel, stride, padding } = denseShape(dimensions, valueOf(x), { ...o, channels: 1 });
       return step([x], maxPool(x.tensor, { kernel, stride, padding }));

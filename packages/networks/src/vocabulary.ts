@@ -21,8 +21,11 @@ export interface Layers<T> {
   prelu(x: T, name: string): T;
   /** Expand, normalise, activate, depthwise, normalise, activate, project, normalise, add the input. */
   invertedResidual(x: T, name: string, o: InvertedResidual): T;
-  /** Means over 2x2x2 voxels. */
-  averagePool(x: T, name: string): T;
+  /**
+   * A pointwise convolution and the means over 2x2x2 voxels of its result. Computed the other way round: the same
+   * by linearity, an eighth of the work.
+   */
+  pooledConvolution(x: T, name: string, channels: number, poolName: string): T;
   maxPool(x: T, name: string, o: { kernel: number; stride: number; padding: number }): T;
   /** Trilinear by a whole factor, by half-way pixels. */
   upsample(x: T, name: string, factor: number): T;

@@ -15,10 +15,10 @@ type Golden = Pick<Smoke, 'fingerprint' | 'losses' | 'weights' | 'digest'>;
  * numericsVersion, so that runs of before and after do not pass for the same, and write down the new constants
  * under the new number; never change those of a number that was released.
  *
- * `fused` holds for AVX-512 and AVX2 (with glibc's expf and logf), `javascript` for the reference engine.
+ * `fused` holds for AVX-512 and AVX2, `javascript` for the reference engine.
  */
 const golden: Record<number, { initial: string; cases: string[]; fused: Golden; javascript: Golden }> = {
-  1: {
+  2: {
     initial: '45b5a6e83e7fdcb3094a24c6269268e87419c09708bd590d0a1a3efce636c2b1',
     cases: [
       'ae81072f9de9923bb2d1499468a3b29e9c3ff3078a0b0a10f5b7153f737fea57',
@@ -26,22 +26,22 @@ const golden: Record<number, { initial: string; cases: string[]; fused: Golden; 
       'b3cc8695b2a8d8cc17e711713ea332eecf7e31882af6aa5581adb9ab36c89904',
     ],
     fused: {
-      fingerprint: 'f6f864b5b5dfd587585a11d4d077668a64832080c33d13c73827e4929b2da8d7',
+      fingerprint: '1dbe43631b6297d27d2a8deac1984107c1766190c62d813bb44d470904221d84',
       losses: [
-        1.428800344467163, 1.271743615468343, 1.2400273084640503, 1.223778525988261, 1.094561755657196,
-        1.0541056593259175, 1.1018474102020264, 1.0582344929377239, 0.9694929718971252, 0.9282351533571879,
+        1.428800344467163, 1.271743655204773, 1.2400273084640503, 1.223778525988261, 1.0945617357889812,
+        1.0541056593259175, 1.1018474499384563, 1.0582345724105835, 0.9694929718971252, 0.9282352129618326,
       ],
-      weights: '7475297d1d63b8a08867dfb050713ed5b3c2170a16a1a10c92edf1a8d17bc5ff',
-      digest: '5918fc9a53890acdb29197e10575d0c48ccb9b9b56a58411cd34a064d9eb5d28',
+      weights: '239d39b0da20c5e690737169143ee1475ae51ad54ca2b5a0a36374cfe1e66008',
+      digest: '639f3a1e057c427cdbaf8e4d76d8bc11a76c7d091ca5846aae9eeb6110a5c67b',
     },
     javascript: {
-      fingerprint: '0f85a11c38984e6f4ef0edefa47032ec851952e32ead1195ccb9ce76c274ff75',
+      fingerprint: '7091bd5c215a8c2210cf66c1e407d8ee3dd34637e50aac3139c3f4b736bc5689',
       losses: [
-        1.4288002649943035, 1.271743655204773, 1.2400273084640503, 1.2237785657246907, 1.094561755657196,
-        1.0541056394577026, 1.1018474499384563, 1.0582345326741536, 0.9694930116335551, 0.9282351930936178,
+        1.4288002649943035, 1.271743615468343, 1.2400272687276204, 1.223778525988261, 1.0945617357889812,
+        1.0541056394577026, 1.1018474102020264, 1.0582344929377239, 0.9694930116335551, 0.928235133488973,
       ],
-      weights: '810c646a203546f6d9e298048e018b1e4c26469209d8ecab71640950504a6e39',
-      digest: '86dabc131ed032127300de1a0528b07919d4065a1e227bb55816aa13a6dc97d9',
+      weights: '24ab8ed41257f334146d2b3638b95caa7f57989e19f70e26fe62ccbdd1af8e06',
+      digest: '764abfb862aee70a3b8cd4ea1502cff0c32e8112ab7b40a1f29195feda7d3a30',
     },
   },
 };

@@ -12,6 +12,7 @@ import { vectors } from './vectors.js';
 /** Plain loops with float64 sums: slow, obvious, and the judge of every other set of kernels. */
 export const referenceKernels: KernelSet = {
   name: 'reference',
+  allocate: (length) => new Float32Array(length),
   ...convolution,
   ...normalisation,
   ...resampling,

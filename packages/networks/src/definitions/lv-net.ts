@@ -28,8 +28,8 @@ export const lvNet: NetworkDefinition<LvNetConfig> = {
       x = stage(l, x, `enc${String(level)}`, level, config);
       encoded.push(x);
       const name = `down${String(level)}`;
-      x = l.convolution(x, `${name}.conv`, { ...pointwise, channels: widthAt(level + 1) });
-      x = l.batchNorm(l.averagePool(x, `${name}.pool`), `${name}.bn`, activation);
+      x = l.pooledConvolution(x, `${name}.conv`, widthAt(level + 1), `${name}.pool`);
+      x = l.batchNorm(x, `${name}.bn`, activation);
     }
     x = stage(l, x, 'bottom', levels - 1, config);
     const decoded = [];
