@@ -32,10 +32,7 @@ export async function writeCheckpoint(
   provenance: Provenance = {},
 ): Promise<Manifest> {
   const folder = checkpointFolder(run, state.step);
-  const contents = [
-    { name: weightsName, body: encodeWeights(state.weights) },
-    { name: optimizerName, body: encodeSafetensors(state.optimizer) },
-  ];
+  const contents = contentsOf(state);
   for (const { name, body } of contents) await store.put(`${folder}/${name}`, body);
   const manifest: Manifest = {
     version: 1,
@@ -44,7 +41,7 @@ export async function writeCheckpoint(
     epoch: state.epoch,
     digest: state.digest,
     createdAt: provenance.createdAt ?? new Date().toISOString(),
-    files: contents.map(({ name, body }) => ({ name, bytes: body.byteLength, sha256: sha256Hex(body) })),
+    files: contents.map(describeFile),
     sampler: state.sampler,
     lossHistory: [...state.lossHistory],
     network: provenance.network ?? null,
@@ -54,6 +51,21 @@ export async function writeCheckpoint(
   await store.put(manifestKey(run, state.step), `${JSON.stringify(manifest, null, 1)}\n`);
   return manifest;
 }
+
+/** The files of a state's checkpoint, as its manifest lists them. */
+export const checkpointFiles = (state: Pick<CheckpointState, 'weights' | 'optimizer'>): Manifest['files'] =>
+  contentsOf(state).map(describeFile);
+
+const contentsOf = ({ weights, optimizer }: Pick<CheckpointState, 'weights' | 'optimizer'>) => [
+  { name: weightsName, body: encodeWeights(weights) },
+  { name: optimizerName, body: encodeSafetensors(optimizer) },
+];
+
+const describeFile = ({ name, body }: { name: string; body: Uint8Array }) => ({
+  name,
+  bytes: body.byteLength,
+  sha256: sha256Hex(body),
+});
 
 export interface ReadCheckpoint {
   state: CheckpointState;

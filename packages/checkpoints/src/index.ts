@@ -4,6 +4,7 @@
  */
 export {
   writeCheckpoint,
+  checkpointFiles,
   readCheckpoint,
   listCheckpoints,
   checkpointSteps,
@@ -14,8 +15,9 @@ export {
   type ReadCheckpoint,
 } from './checkpoint.js';
 export { readWeights } from './verified.js';
-export { checkpointFolder, type Manifest } from './manifest.js';
+export { checkpointFolder, weightsName, type Manifest } from './manifest.js';
 export { encodeWeights, weightsSha256, firstDigest, nextDigest } from './digest.js';
 export { nextLife } from './lives.js';
 export { planRetention } from './retention.js';
-export { writeSteps, readSteps, type StepRecord } from './step-records.js';
+export { writeSteps, readSteps, readStepLines, type StepLines, type StepRecord } from './step-records.js';
+export { checkChain, type ChainCheck, type RecordedRun } from './chain.js';

@@ -9,6 +9,8 @@ const recordSchema = z.object({
   heads: z.record(z.string(), z.number()),
   lr: z.number(),
   digest: z.string(),
+  /** SHA-256 of the weights after the step; with it a reader can check the digest. Logs of old lack it. */
+  weights: z.string().optional(),
   samples: z.array(z.string()),
   /** Samples of the batch that were left out because no member could use them. */
   skipped: z.array(z.string()).optional(),
@@ -32,30 +34,65 @@ export async function writeSteps(store: Store, run: string, records: readonly St
   await store.append?.(`runs/${run}/steps.jsonl`, text);
 }
 
-/**
- * All steps in order. After a restart from a checkpoint steps appear twice: they are dropped once it is
- * seen that their digests agree.
- *
- * @throws Failure('DIGEST_MISMATCH') when the same step has two digests
- */
-export async function readSteps(store: Store, run: string): Promise<StepRecord[]> {
-  const byStep = new Map<number, StepRecord>();
+/** What a run's step log holds, as it lies in the store. */
+export interface StepLines {
+  /** In the order of the parts; after a restart from a checkpoint steps appear twice. */
+  records: StepRecord[];
+  /** Lines that are no records. */
+  damaged: { key: string; line: number }[];
+}
+
+export async function readStepLines(store: Store, run: string): Promise<StepLines> {
+  const lines: StepLines = { records: [], damaged: [] };
   for await (const { key } of store.list(folder(run))) {
     if (!key.endsWith('.jsonl')) continue;
-    for (const record of parsePart(new TextDecoder().decode(await store.get(key)))) {
-      const known = byStep.get(record.step);
-      if (known !== undefined && known.digest !== record.digest) throw mismatch(run, known, record);
-      byStep.set(record.step, record);
+    const text = new TextDecoder().decode(await store.get(key));
+    for (const [i, line] of text.split('\n').entries()) {
+      const record = line === '' ? undefined : parseLine(line);
+      if (record !== undefined) lines.records.push(record);
+      else if (line !== '') lines.damaged.push({ key, line: i + 1 });
     }
+  }
+  return lines;
+}
+
+/**
+ * All steps in order, those done twice once, after it is seen that their digests agree.
+ *
+ * @throws Failure('DIGEST_MISMATCH') when the same step has two digests, Failure('STORE_INVALID') for a line
+ *   that is no record
+ */
+export async function readSteps(store: Store, run: string): Promise<StepRecord[]> {
+  const { records, damaged } = await readStepLines(store, run);
+  const [first] = damaged;
+  if (first !== undefined) throw unreadable(first);
+  const byStep = new Map<number, StepRecord>();
+  for (const record of records) {
+    const known = byStep.get(record.step);
+    if (known !== undefined && known.digest !== record.digest) throw mismatch(run, known, record);
+    byStep.set(record.step, record);
   }
   return [...byStep.values()].sort((a, b) => a.step - b.step);
 }
 
-const parsePart = (text: string): StepRecord[] =>
-  text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => recordSchema.parse(JSON.parse(line)));
+function parseLine(line: string): StepRecord | undefined {
+  try {
+    return recordSchema.parse(JSON.parse(line));
+  } catch {
+    return undefined; // whoever asks names the line
+  }
+}
+
+function unreadable({ key, line }: { key: string; line: number }): Failure {
+  return new Failure(
+    'STORE_INVALID',
+    { key, line },
+    {
+      message: `Line ${String(line)} of ${key} in the store is no record of a step.`,
+      hint: 'Was it edited by hand? lvnet audit shows what else is wrong.',
+    },
+  );
+}
 
 function mismatch(run: string, a: StepRecord, b: StepRecord): Failure {
   return new Failure(
