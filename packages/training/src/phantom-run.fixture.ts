@@ -2,10 +2,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { writeCheckpoint, writeSteps } from '@lvnet/checkpoints';
+import type { Engine } from '@lvnet/engine';
+import { buildNetwork } from '@lvnet/networks';
 import { openStore, type Store } from '@lvnet/store';
 import { hashCase, ensurePrepared, stepsPerEpoch, transformFor, writePhantomDataset } from '@lvnet/volumes';
+import { aloneReducer } from './alone.js';
+import { createCaseCache } from './case-cache.js';
+import { createStepSampler } from './sampling.js';
 import type { TrainingCase, TrainingSpec } from './spec.js';
+import { initialState, toCheckpoint, type TrainingState } from './state.js';
+import { createStepLog } from './step-log.js';
+import { createStepper } from './stepper.js';
 import { tinySpec } from './tiny-run.fixture.js';
+import { vectorLayout } from './vector-layout.js';
 
 export interface PhantomRun extends AsyncDisposable {
   folder: string;
@@ -47,4 +57,43 @@ export async function preparePhantomRun(): Promise<PhantomRun> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * Trains as a member does, shards in some order, writing step log and checkpoint after the given steps.
+ *
+ * @param o.from the state to go on from; its arrays are used up
+ */
+export async function trainAlone(
+  { spec, store }: Pick<PhantomRun, 'spec' | 'store'>,
+  engine: Engine,
+  o: { toStep: number; checkpoints: readonly number[]; from?: TrainingState },
+): Promise<TrainingState> {
+  const network = buildNetwork(spec.network);
+  const layout = vectorLayout(
+    network.gradientLength,
+    network.statisticsLength,
+    spec.shards,
+    network.headNames,
+  );
+  const [sampler, cases, log] = [
+    createStepSampler(spec),
+    createCaseCache(store, spec.cases),
+    createStepLog(),
+  ];
+  const stepper = createStepper({ spec, engine, network, layout, sampler, cases });
+  const { length, gradientLength: roundedLength } = layout;
+  const order = [...Array(spec.shards).keys()].reverse();
+  const reducer = aloneReducer(spec.shards, length, { wire: 'float32', roundedLength, order });
+  let state = o.from ?? initialState(network, spec.seed);
+  while (state.step < o.toStep) {
+    const outcome = await stepper.step(state, reducer);
+    state = outcome.state;
+    log.add(outcome.record);
+    if (!o.checkpoints.includes(state.step)) continue;
+    await writeSteps(store, spec.run, log.upTo(state.step));
+    await writeCheckpoint(store, spec.run, toCheckpoint(network, state, spec.stepsPerEpoch));
+    log.written(state.step);
+  }
+  return state;
 }

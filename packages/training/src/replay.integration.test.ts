@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
-import { readCheckpoint, readSteps, writeCheckpoint, writeSteps } from '@lvnet/checkpoints';
+import { readCheckpoint, readSteps } from '@lvnet/checkpoints';
 import { openEngine, type Engine } from '@lvnet/engine';
 import { loadKernels } from '@lvnet/kernels';
 import { buildNetwork } from '@lvnet/networks';
-import { aloneReducer } from './alone.js';
-import { createCaseCache } from './case-cache.js';
-import { preparePhantomRun, type PhantomRun } from './phantom-run.fixture.js';
+import { preparePhantomRun, trainAlone, type PhantomRun } from './phantom-run.fixture.js';
 import { replaySteps } from './replay.js';
-import { createStepSampler } from './sampling.js';
-import { encodeState, fromCheckpoint, initialState, toCheckpoint, type TrainingState } from './state.js';
-import { createStepLog } from './step-log.js';
-import { createStepper } from './stepper.js';
-import { vectorLayout } from './vector-layout.js';
+import { encodeState, fromCheckpoint, type TrainingState } from './state.js';
 
 describe('steps done again, on phantoms in a directory store', function () {
   this.timeout(60_000);
@@ -33,37 +27,8 @@ describe('steps done again, on phantoms in a directory store', function () {
     return replaySteps({ spec, wire, engine, store, fromStep, toStep });
   };
 
-  /** Trains as a member does, shards in some order, writing checkpoint and step log after the given steps. */
-  async function train(toStep: number, checkpoints: readonly number[]): Promise<TrainingState> {
-    const { spec, store } = run;
-    const network = buildNetwork(spec.network);
-    const layout = vectorLayout(
-      network.gradientLength,
-      network.statisticsLength,
-      spec.shards,
-      network.headNames,
-    );
-    const [sampler, cases, log] = [
-      createStepSampler(spec),
-      createCaseCache(store, spec.cases),
-      createStepLog(),
-    ];
-    const stepper = createStepper({ spec, engine, network, layout, sampler, cases });
-    const { length, gradientLength: roundedLength } = layout;
-    const order = [...Array(spec.shards).keys()].reverse();
-    const reducer = aloneReducer(spec.shards, length, { wire: 'float32', roundedLength, order });
-    let state = initialState(network, spec.seed);
-    while (state.step < toStep) {
-      const outcome = await stepper.step(state, reducer);
-      state = outcome.state;
-      log.add(outcome.record);
-      if (!checkpoints.includes(state.step)) continue;
-      await writeSteps(store, spec.run, log.upTo(state.step));
-      await writeCheckpoint(store, spec.run, toCheckpoint(network, state, spec.stepsPerEpoch));
-      log.written(state.step);
-    }
-    return state;
-  }
+  const train = (toStep: number, checkpoints: readonly number[]) =>
+    trainAlone(run, engine, { toStep, checkpoints });
 
   it('give the bytes of the training, from the start and from every checkpoint', async () => {
     const last = run.spec.stepsTotal;

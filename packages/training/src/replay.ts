@@ -1,4 +1,5 @@
 import { readCheckpoint, type StepRecord } from '@lvnet/checkpoints';
+import { sleep } from '@lvnet/core';
 import type { Engine } from '@lvnet/engine';
 import type { WireFormat } from '@lvnet/exchange';
 import { buildNetwork } from '@lvnet/networks';
@@ -19,13 +20,16 @@ export interface ReplayOptions {
   /** A step with a checkpoint, or 0. */
   fromStep: number;
   toStep: number;
-  /** Sees every step. */
-  onStep?: (record: StepRecord) => void;
+  /** Sees every step, and the state after it, whose arrays the next step changes. */
+  onStep?: (record: StepRecord, state: TrainingState) => void;
+  signal?: AbortSignal;
 }
 
 /**
  * Does steps again in this process alone, without Redis: the weights must come out as the same bytes,
  * whoever did them first and whatever went wrong then.
+ *
+ * @throws Failure('CANCELLED') once the signal aborts, between two steps
  */
 export async function replaySteps(o: ReplayOptions): Promise<TrainingState> {
   const { spec, engine, store } = o;
@@ -50,7 +54,8 @@ export async function replaySteps(o: ReplayOptions): Promise<TrainingState> {
   while (state.step < o.toStep) {
     const outcome = await stepper.step(state, reducer);
     state = outcome.state;
-    o.onStep?.(outcome.record);
+    o.onStep?.(outcome.record, state);
+    await sleep(0, o.signal); // a step never lets go of the thread: Ctrl-C is heard here
   }
   return state;
 }

@@ -96,6 +96,7 @@ export function createStepper(parts: StepperParts): Stepper {
         heads,
         lr: learningRateAt(spec, step),
         digest: next.digest,
+        weights: next.weightsSha256,
         samples: used,
         ...(left.length === 0 ? {} : { skipped: left }),
         seconds: { ...phases },

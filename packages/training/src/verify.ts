@@ -1,8 +1,9 @@
 import { checkpointSteps } from '@lvnet/checkpoints';
-import { Failure, sha256Hex } from '@lvnet/core';
+import { Failure } from '@lvnet/core';
 import type { Network } from '@lvnet/networks';
-import { namedWeights, type TrainingState } from './state.js';
+import { firstDifference } from './first-difference.js';
 import { replaySteps, type ReplayOptions } from './replay.js';
+import { namedWeights, type TrainingState } from './state.js';
 
 /**
  * Members hold different weights: each replays the steps since the last checkpoint by itself and compares.
@@ -17,7 +18,7 @@ export async function findGuilty(
   const steps = await checkpointSteps(o.store, o.spec.run);
   const fromStep = steps.filter((step) => step <= state.step).at(-1) ?? 0;
   const right = await replaySteps({ ...o, fromStep, toStep: state.step });
-  const tensor = firstDifference(network, state, right);
+  const tensor = firstDifference(namedWeights(network, state.weights), namedWeights(network, right.weights));
   const details = { worker: o.worker, step: state.step, tensor: tensor ?? null, ...o.mismatch.details };
   if (tensor === undefined) {
     const { sender } = o.mismatch.details;
@@ -31,12 +32,3 @@ export async function findGuilty(
 
 const hint =
   'Test memory and processor of the machine that is wrong, then submit the run again: it goes on from its last checkpoint.';
-
-/** The name of the first tensor that differs, in the canonical order. */
-function firstDifference(network: Network, a: TrainingState, b: TrainingState): string | undefined {
-  const [ours, theirs] = [namedWeights(network, a.weights), namedWeights(network, b.weights)];
-  return ours.find(({ data }, i) => hashOf(data) !== hashOf(theirs[i]?.data))?.name;
-}
-
-const hashOf = (data: ArrayBufferView | undefined): string =>
-  data === undefined ? '' : sha256Hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

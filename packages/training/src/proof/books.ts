@@ -1,0 +1,130 @@
+import {
+  checkChain,
+  checkpointSteps,
+  listCheckpoints,
+  readCheckpoint,
+  readStepLines,
+  weightsName,
+  type Manifest,
+  type StepRecord,
+} from '@lvnet/checkpoints';
+import { asFailure } from '@lvnet/core';
+import { buildNetwork } from '@lvnet/networks';
+import type { Store } from '@lvnet/store';
+import { epochOf, learningRateAt, type TrainingSpec } from '../spec.js';
+import { initialState } from '../state.js';
+import { checkLedger, type EpochLedger } from './ledger.js';
+
+/** A run's past: how it began, and how it ended, if it did. */
+export interface RunPast {
+  spec: TrainingSpec;
+  /** The step of another run that this one was forked after. */
+  parent: { step: number; digest: string } | null;
+  finished: { step: number; digest: string } | null;
+}
+
+export interface BookProblem {
+  /** null for what concerns no single step. */
+  step: number | null;
+  message: string;
+}
+
+/** What a run's records, checkpoints and ledger say, nothing recomputed. */
+export interface Books {
+  startStep: number;
+  lastStep: number;
+  records: StepRecord[];
+  manifests: Manifest[];
+  /** Steps whose checkpoints are whole and links of the chain; steps can be done again from there. */
+  soundSteps: number[];
+  ledger: EpochLedger[];
+  problems: BookProblem[];
+}
+
+/** Reads all that a run has recorded and checks it against itself and its plan. */
+export async function readBooks(store: Store, past: RunPast): Promise<Books> {
+  const { spec, parent, finished } = past;
+  const damagedCheckpoints = await findDamaged(store, spec.run);
+  const manifests = await listCheckpoints(store, spec.run);
+  const { records: lines, damaged } = await readStepLines(store, spec.run); // written before their checkpoint
+  const start = startOf(past, manifests);
+  const { records, lastStep, problems } = checkChain({ start, records: lines, manifests, finished });
+  const ledger = checkLedger(spec, { records, after: start.step, lastStep });
+  const wrong = new Set([...damagedCheckpoints, ...problems].map(({ step }) => step));
+  const all: BookProblem[] = [
+    ...damaged.map(({ key, line }) => ({ step: null, message: `${key} line ${String(line)}: is no record` })),
+    ...damagedCheckpoints,
+    ...lostBeginning(past, manifests),
+    ...problems,
+    ...strangeRates(spec, records),
+    ...ledger.flatMap(ledgerProblems),
+  ];
+  const soundSteps = manifests.map(({ step }) => step).filter((step) => !wrong.has(step));
+  if (parent === null && !soundSteps.includes(0)) soundSteps.unshift(0);
+  return { startStep: start.step, lastStep, records, manifests, soundSteps, ledger, problems: all };
+}
+
+function startOf({ spec, parent }: RunPast, manifests: readonly Manifest[]) {
+  if (parent === null) {
+    const { digest, weightsSha256 } = initialState(buildNetwork(spec.network), spec.seed);
+    return { step: 0, digest, weights: weightsSha256 };
+  }
+  const first = manifests.find(({ step }) => step === parent.step);
+  const weights = first?.files.find(({ name }) => name === weightsName)?.sha256 ?? null;
+  return { step: parent.step, digest: parent.digest, weights };
+}
+
+/** What a fork starts from is nowhere else: its steps could not be done again. */
+function lostBeginning({ parent }: RunPast, manifests: readonly Manifest[]): BookProblem[] {
+  if (parent === null || manifests.some(({ step }) => step === parent.step)) return [];
+  return [{ step: parent.step, message: 'the checkpoint that the fork started from is gone' }];
+}
+
+/** Reads every checkpoint: sizes and hashes must be those of its manifest. */
+async function findDamaged(store: Store, run: string): Promise<{ step: number; message: string }[]> {
+  const problems: { step: number; message: string }[] = [];
+  for (const step of await checkpointSteps(store, run)) {
+    try {
+      await readCheckpoint(store, run, step);
+    } catch (error) {
+      const failure = asFailure(error);
+      if (failure.code === 'CHECKPOINT_NOT_FOUND') continue; // a running training has just let it go
+      if (failure.code !== 'CHECKPOINT_CORRUPT') throw error;
+      problems.push({ step, message: failure.message });
+    }
+  }
+  return problems;
+}
+
+function strangeRates(spec: TrainingSpec, records: readonly StepRecord[]): BookProblem[] {
+  return records.flatMap(({ step, epoch, lr }) => [
+    ...(epoch === epochOf(spec, step)
+      ? []
+      : [{ step, message: `its record says epoch ${String(epoch)}, it is ${String(epochOf(spec, step))}` }]),
+    ...(lr === learningRateAt(spec, step)
+      ? []
+      : [
+          {
+            step,
+            message: `its record says learning rate ${String(lr)}, it was ${String(learningRateAt(spec, step))}`,
+          },
+        ]),
+  ]);
+}
+
+function ledgerProblems({ epoch, missing, doubled, foreign }: EpochLedger): BookProblem[] {
+  const tell = (ids: readonly string[], what: string): BookProblem[] =>
+    ids.length === 0 ? [] : [{ step: null, message: `epoch ${String(epoch)}: ${what}: ${shortList(ids)}` }];
+  return [
+    ...tell(missing, 'never used'),
+    ...tell(doubled, 'used more than once'),
+    ...tell(foreign, 'used although they do not belong to it'),
+  ];
+}
+
+const shownIds = 8;
+
+function shortList(ids: readonly string[]): string {
+  const more = ids.length > shownIds ? ` and ${String(ids.length - shownIds)} more` : '';
+  return `${ids.slice(0, shownIds).join(', ')}${more}`;
+}
