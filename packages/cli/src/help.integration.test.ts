@@ -4,6 +4,7 @@ import { cliFolder, documentOf, runCli, startCli, type ErrorDocument } from './c
 const local = [
   ...['data phantom', 'data check', 'data prepare', 'data split'],
   ...['volume', 'networks', 'init', 'trace', 'evaluate', 'predict', 'export', 'setup'],
+  ...['audit', 'fork', 'diff'],
 ];
 const cluster = [
   ...['demo', 'up', 'run', 'sweep', 'ls', 'status', 'watch', 'cancel', 'pause', 'resume'],

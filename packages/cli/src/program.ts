@@ -10,6 +10,7 @@ const groups: readonly [heading: string, names: readonly string[]][] = [
   ['Data:', ['data', 'volume']],
   ['Experiments:', ['run', 'sweep', 'ls', 'status', 'watch', 'pause', 'resume', 'cancel']],
   ['Results:', ['predict', 'evaluate', 'export']],
+  ['Proof:', ['audit', 'fork', 'diff']],
   ['Networks:', ['networks', 'init', 'trace']],
   ['Running a cluster:', ['coordinator', 'worker', 'setup']],
 ];

@@ -14,6 +14,7 @@ export {
 } from './cluster-state.js';
 export { runCoordinatorProcess, type CoordinatorOptions } from './process.js';
 export { numericsVersion, submitRun, submitSweep, hashDataset, type SubmitContext } from './submit.js';
+export { submitFork, type ForkContext, type ForkOrigin } from './fork.js';
 export { readStatus, readCaseResults, resolveRun, listRuns, type RunStatus } from './status.js';
 export { readRunEvents, type RunEvent } from '@lvnet/experiments';
 export { readSweepStatus, resolveSweep, type SweepStatus } from './sweep-status.js';

@@ -106,13 +106,19 @@ function validationCommands(run: RunRecord): Command[] {
   for (const end of openEpochs(run)) {
     const missing = missingCases(run, end.step, 'validation');
     commands.push(...missing.map((id) => caseJob(run, end.step, 'validation', id)));
-    const inSequence = verdicts.length === end.epoch - 1;
+    const inSequence = verdicts.length === end.epoch - firstEpoch(run, end);
     if (missing.length > 0 || !inSequence) continue;
     const verdict = judge(run, end, verdicts);
     verdicts.push(verdict);
     commands.push({ kind: 'put', key: runKeys.verdict(run.document.run, end.step), value: verdict });
   }
   return commands;
+}
+
+/** Of a fork: the epoch that its first step lies in, or that its parent ended with the very step before. */
+function firstEpoch(run: RunRecord, end: { epoch: number; step: number }): number {
+  const { parent } = run.document;
+  return parent === null ? 1 : Math.ceil(parent.step / (end.step / end.epoch));
 }
 
 function judge(run: RunRecord, end: { epoch: number; step: number }, before: readonly Verdict[]): Verdict {

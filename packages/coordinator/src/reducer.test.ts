@@ -185,6 +185,21 @@ describe('coordinator reducer', () => {
     );
   });
 
+  it('judges a fork from the epoch on that it starts from or in', () => {
+    const forked = (step: number) => ({ ...runDocument('a'), parent: { run: 'p', step, digest: 'd' } });
+    const results = [result('3', 'validation', 4, 0.8), result('3', 'validation', 6, 0.9)];
+    const ends = (...epochs: number[]) => epochs.map((epoch) => ({ epoch, step: 2 * epoch }));
+    const judged = (step: number, epochEnds: RunFacts['epochEnds']) => {
+      const facts = { prepared: allPrepared, planned: true, epochEnds, results };
+      const { commands } = play([observed('a', facts), tick], running(forked(step)).state);
+      return verdictsOf(commands).map(({ epoch }) => epoch);
+    };
+    assert.deepEqual(judged(4, ends(2, 3)), [2, 3], 'forked at the end of epoch 2');
+    assert.deepEqual(judged(3, ends(2, 3)), [2, 3], 'forked within epoch 2');
+    assert.deepEqual(judged(5, ends(3)), [3], 'forked within epoch 3');
+    assert.deepEqual(judged(4, ends(3)), [], 'the verdict on epoch 2 comes first');
+  });
+
   it('stops early when patience runs out', () => {
     const { state } = running(runDocument('a', { patience: 1 }));
     const facts: Partial<RunFacts> = {

@@ -129,7 +129,7 @@ function describeRun(
   };
 }
 
-const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
+export const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
 
 const exists = async (store: Store, run: string) => (await store.head(runKeys.document(run))) !== undefined;
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { registerDataCommands } from './data-commands.js';
 import { registerNetworkCommands } from './network-commands.js';
+import { registerProofCommands } from './proof-commands.js';
 import { registerResultCommands } from './result-commands.js';
 import { registerSetupCommands } from './setup-commands.js';
 import { registerVolumeCommand } from './volume-command.js';
@@ -13,6 +14,7 @@ export function registerLocalCommands(program: Command): void {
   registerDataCommands(program);
   registerVolumeCommand(program);
   registerResultCommands(program);
+  registerProofCommands(program);
   registerNetworkCommands(program);
   registerSetupCommands(program);
 }

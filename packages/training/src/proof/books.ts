@@ -24,10 +24,14 @@ export interface RunPast {
 }
 
 export interface BookProblem {
+  /** The ledger is about samples, the chain about everything else. */
+  kind: 'chain' | 'ledger';
   /** null for what concerns no single step. */
   step: number | null;
   message: string;
 }
+
+type Problem = Omit<BookProblem, 'kind'>;
 
 /** What a run's records, checkpoints and ledger say, nothing recomputed. */
 export interface Books {
@@ -51,13 +55,20 @@ export async function readBooks(store: Store, past: RunPast): Promise<Books> {
   const { records, lastStep, problems } = checkChain({ start, records: lines, manifests, finished });
   const ledger = checkLedger(spec, { records, after: start.step, lastStep });
   const wrong = new Set([...damagedCheckpoints, ...problems].map(({ step }) => step));
-  const all: BookProblem[] = [
-    ...damaged.map(({ key, line }) => ({ step: null, message: `${key} line ${String(line)}: is no record` })),
+  const unreadable = damaged.map(({ key, line }) => ({
+    step: null,
+    message: `${key} line ${String(line)}: is no record`,
+  }));
+  const ofChain: Problem[] = [
+    ...unreadable,
     ...damagedCheckpoints,
     ...lostBeginning(past, manifests),
     ...problems,
     ...strangeRates(spec, records),
-    ...ledger.flatMap(ledgerProblems),
+  ];
+  const all: BookProblem[] = [
+    ...ofChain.map((problem) => ({ kind: 'chain' as const, ...problem })),
+    ...ledger.flatMap(ledgerProblems).map((problem) => ({ kind: 'ledger' as const, ...problem })),
   ];
   const soundSteps = manifests.map(({ step }) => step).filter((step) => !wrong.has(step));
   if (parent === null && !soundSteps.includes(0)) soundSteps.unshift(0);
@@ -75,7 +86,7 @@ function startOf({ spec, parent }: RunPast, manifests: readonly Manifest[]) {
 }
 
 /** What a fork starts from is nowhere else: its steps could not be done again. */
-function lostBeginning({ parent }: RunPast, manifests: readonly Manifest[]): BookProblem[] {
+function lostBeginning({ parent }: RunPast, manifests: readonly Manifest[]): Problem[] {
   if (parent === null || manifests.some(({ step }) => step === parent.step)) return [];
   return [{ step: parent.step, message: 'the checkpoint that the fork started from is gone' }];
 }
@@ -96,7 +107,7 @@ async function findDamaged(store: Store, run: string): Promise<{ step: number; m
   return problems;
 }
 
-function strangeRates(spec: TrainingSpec, records: readonly StepRecord[]): BookProblem[] {
+function strangeRates(spec: TrainingSpec, records: readonly StepRecord[]): Problem[] {
   return records.flatMap(({ step, epoch, lr }) => [
     ...(epoch === epochOf(spec, step)
       ? []
@@ -112,8 +123,8 @@ function strangeRates(spec: TrainingSpec, records: readonly StepRecord[]): BookP
   ]);
 }
 
-function ledgerProblems({ epoch, missing, doubled, foreign }: EpochLedger): BookProblem[] {
-  const tell = (ids: readonly string[], what: string): BookProblem[] =>
+function ledgerProblems({ epoch, missing, doubled, foreign }: EpochLedger): Problem[] {
+  const tell = (ids: readonly string[], what: string): Problem[] =>
     ids.length === 0 ? [] : [{ step: null, message: `epoch ${String(epoch)}: ${what}: ${shortList(ids)}` }];
   return [
     ...tell(missing, 'never used'),

@@ -12,6 +12,7 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
   const document = await readRunDocument(store, job.run);
   const plan = await readPlan(store, job.run);
   const spec = trainingSpecOf(document, plan);
+  const start = document.parent?.step ?? 0; // what lies before was for the parent to judge
   const { workers, exchange, checkpoint, network, data } = document.experiment;
   await trainRun({
     spec,
@@ -31,9 +32,11 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     verdict:
       document.experiment.training.stop === undefined
         ? undefined
-        : (step) => verdictOf(context, job.run, step),
-    referenced: () =>
-      referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0),
+        : (step) => (step < start ? Promise.resolve({ stop: false }) : verdictOf(context, job.run, step)),
+    referenced: async () => [
+      ...(document.parent === null ? [] : [start]), // a fork's first steps can be done again from nowhere else
+      ...(await referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0)),
+    ],
     finish: (finished) => writeDocument(store, runKeys.finished(job.run), { run: job.run, ...finished }),
     report: factPasser(job.run, context),
   });
