@@ -1,5 +1,4 @@
 import {
-  identityOf,
   putDocument,
   readJson,
   runIdOf,
@@ -11,7 +10,7 @@ import {
 } from '@lvnet/experiments';
 import type { Registry } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
-import { hashesOf, numericsVersion } from './submit.js';
+import { identityOfRun } from './submit.js';
 
 /** The step of a run that another one goes on from. */
 export interface ForkOrigin {
@@ -60,17 +59,13 @@ function describeFork(
   nowMs: number,
 ): RunDocument {
   const { engine, split, run } = document;
-  const cases = {
-    train: hashesOf(split.train),
-    validation: hashesOf(split.validation),
-    test: hashesOf(split.test),
-    parent: { step, digest },
-  };
-  const identity = identityOf(experiment, cases, engine.fingerprint, numericsVersion);
+  const content = { engine, experiment, split, again: 0, parent: { run, step, digest } };
+  const identity = identityOfRun(content);
   return {
-    ...{ version: 1, run: runIdOf(identity), name: experiment.name, identity, again: 0 },
-    ...{ parent: { run, step, digest }, sweep: null, createdAt: new Date(nowMs).toISOString() },
-    ...{ engine, experiment, split, notes: [`forked from run ${run} after step ${String(step)}`] },
+    ...content,
+    ...{ version: 1, run: runIdOf(identity), name: experiment.name, identity, sweep: null },
+    createdAt: new Date(nowMs).toISOString(),
+    notes: [`forked from run ${run} after step ${String(step)}`],
   };
 }
 

@@ -13,7 +13,15 @@ export {
   type RunRecord,
 } from './cluster-state.js';
 export { runCoordinatorProcess, type CoordinatorOptions } from './process.js';
-export { numericsVersion, submitRun, submitSweep, hashDataset, type SubmitContext } from './submit.js';
+export {
+  numericsVersion,
+  identityOfRun,
+  submitRun,
+  submitSweep,
+  hashDataset,
+  type RunContent,
+  type SubmitContext,
+} from './submit.js';
 export { submitFork, type ForkContext, type ForkOrigin } from './fork.js';
 export { readStatus, readCaseResults, resolveRun, listRuns, type RunStatus } from './status.js';
 export { readRunEvents, type RunEvent } from '@lvnet/experiments';

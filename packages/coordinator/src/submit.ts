@@ -106,30 +106,30 @@ function describeRun(
   notes: string[],
   again: number,
 ): RunDocument {
-  const hashes = {
+  const content = { engine: context.engine, experiment, split, again, parent: null };
+  const identity = identityOfRun(content);
+  return {
+    ...content,
+    ...{ version: 1, run: runIdOf(identity), name: experiment.name, identity, sweep: null, notes },
+    createdAt: new Date(context.now()).toISOString(),
+  };
+}
+
+/** What a run is named after. */
+export type RunContent = Pick<RunDocument, 'engine' | 'experiment' | 'split' | 'again' | 'parent'>;
+
+/** The identity that a run's content gives with this version's numerics. */
+export function identityOfRun({ engine, experiment, split, again, parent }: RunContent): string {
+  const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
+  const origin = {
     train: hashesOf(split.train),
     validation: hashesOf(split.validation),
     test: hashesOf(split.test),
     again,
+    ...(parent === null ? {} : { parent: { step: parent.step, digest: parent.digest } }),
   };
-  const identity = identityOf(experiment, hashes, context.engine.fingerprint, numericsVersion);
-  return {
-    version: 1,
-    run: runIdOf(identity),
-    name: experiment.name,
-    identity,
-    again,
-    parent: null,
-    sweep: null,
-    createdAt: new Date(context.now()).toISOString(),
-    engine: context.engine,
-    experiment,
-    split,
-    notes,
-  };
+  return identityOf(experiment, origin, engine.fingerprint, numericsVersion);
 }
-
-export const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
 
 const exists = async (store: Store, run: string) => (await store.head(runKeys.document(run))) !== undefined;
 

@@ -4,8 +4,8 @@ import {
   listCheckpoints,
   readCheckpoint,
   readStepLines,
-  weightsName,
   type Manifest,
+  type RecordedRun,
   type StepRecord,
 } from '@lvnet/checkpoints';
 import { asFailure } from '@lvnet/core';
@@ -19,7 +19,12 @@ import { checkLedger, type EpochLedger } from './ledger.js';
 export interface RunPast {
   spec: TrainingSpec;
   /** The step of another run that this one was forked after. */
-  parent: { step: number; digest: string } | null;
+  parent: {
+    step: number;
+    digest: string;
+    /** SHA-256 of the weights, where the other run's record of the step is there. */
+    weights: string | null;
+  } | null;
   finished: { step: number; digest: string } | null;
 }
 
@@ -51,7 +56,7 @@ export async function readBooks(store: Store, past: RunPast): Promise<Books> {
   const damagedCheckpoints = await findDamaged(store, spec.run);
   const manifests = await listCheckpoints(store, spec.run);
   const { records: lines, damaged } = await readStepLines(store, spec.run); // written before their checkpoint
-  const start = startOf(past, manifests);
+  const start = startOf(past);
   const { records, lastStep, problems } = checkChain({ start, records: lines, manifests, finished });
   const ledger = checkLedger(spec, { records, after: start.step, lastStep });
   const wrong = new Set([...damagedCheckpoints, ...problems].map(({ step }) => step));
@@ -75,14 +80,10 @@ export async function readBooks(store: Store, past: RunPast): Promise<Books> {
   return { startStep: start.step, lastStep, records, manifests, soundSteps, ledger, problems: all };
 }
 
-function startOf({ spec, parent }: RunPast, manifests: readonly Manifest[]) {
-  if (parent === null) {
-    const { digest, weightsSha256 } = initialState(buildNetwork(spec.network), spec.seed);
-    return { step: 0, digest, weights: weightsSha256 };
-  }
-  const first = manifests.find(({ step }) => step === parent.step);
-  const weights = first?.files.find(({ name }) => name === weightsName)?.sha256 ?? null;
-  return { step: parent.step, digest: parent.digest, weights };
+function startOf({ spec, parent }: RunPast): RecordedRun['start'] {
+  if (parent !== null) return parent;
+  const { digest, weightsSha256 } = initialState(buildNetwork(spec.network), spec.seed);
+  return { step: 0, digest, weights: weightsSha256 };
 }
 
 /** What a fork starts from is nowhere else: its steps could not be done again. */

@@ -185,9 +185,32 @@ describe('the proof of a run on phantoms', function () {
     assert.match(result.message ?? '', /its SHA-256 is/);
   });
 
+  it('stops between two steps when it is told to', async () => {
+    const books = await readBooks(run.store, past());
+    const stop = new AbortController();
+    const seen: number[] = [];
+    const work = recomputeSteps({
+      ...{
+        spec: run.spec,
+        wire: 'float32',
+        engine,
+        store: run.store,
+        books,
+        steps: [2],
+        signal: stop.signal,
+      },
+      onProgress: (step) => {
+        seen.push(step);
+        stop.abort();
+      },
+    });
+    await assert.rejects(work, { code: 'CANCELLED' });
+    assert.deepEqual(seen, [1]);
+  });
+
   it('holds for a fork at any step, which gives the bytes of its parent', async () => {
     const from = await stateAfter({ ...{ spec: run.spec, wire: 'float32', store: run.store }, ...at(3) });
-    const parent = { step: 3, digest: from.digest };
+    const parent = { step: 3, digest: from.digest, weights: from.weightsSha256 };
     const spec = { ...run.spec, run: 'fork' };
     const network = buildNetwork(spec.network);
     await writeCheckpoint(run.store, spec.run, toCheckpoint(network, from, spec.stepsPerEpoch));
@@ -207,6 +230,10 @@ describe('the proof of a run on phantoms', function () {
       results.map(({ step, fromStep, holds }) => [step, fromStep, holds]),
       [4, 5, 6, 7].map((step) => [step, 3, true]),
     );
+    const other = { ...parent, weights: trained.weightsSha256 };
+    assert.deepEqual(problemsOf(await readBooks(run.store, { spec, parent: other, finished: null })), [
+      '3: its checkpoint holds other weights than the step led to',
+    ]);
     await rm(join(run.folder, 'store', 'runs', 'fork', 'checkpoints', '3', 'manifest.json'));
     const without = await readBooks(run.store, { spec, parent, finished: null });
     assert.deepEqual(problemsOf(without), ['3: the checkpoint that the fork started from is gone']);

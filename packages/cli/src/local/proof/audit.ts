@@ -1,4 +1,6 @@
 import { randomInt } from 'node:crypto';
+import { identityOfRun } from '@lvnet/coordinator';
+import { runIdOf, type RunDocument } from '@lvnet/experiments';
 import type { Store } from '@lvnet/store';
 import { drawSteps, readBooks, recomputeSteps, type Books, type Recomputed } from '@lvnet/training';
 import { print, say } from '../../cluster/print.js';
@@ -6,7 +8,7 @@ import { interruptible } from '../interruptible.js';
 import { withStoreAt } from '../places.js';
 import { auditLines } from './audit-view.js';
 import { openEngineLike } from './engine-like.js';
-import { notTrained, readRecordedRun, type RecordedRun } from './recorded-run.js';
+import { notTrained, readRecordedRun, startOf, type RecordedRun } from './recorded-run.js';
 
 export interface AuditFlags {
   steps: number;
@@ -29,7 +31,7 @@ export interface Audit {
   /** Drawn with this seed. */
   seed: number;
   recomputed: Recomputed[];
-  problems: { kind: 'chain' | 'ledger' | 'recomputed'; step: number | null; message: string }[];
+  problems: { kind: 'document' | 'chain' | 'ledger' | 'recomputed'; step: number | null; message: string }[];
 }
 
 /** Checks a run's books, does some of its steps again, and says whether all holds. */
@@ -38,7 +40,7 @@ export async function audit(reference: string, flags: AuditFlags): Promise<void>
   const result = await withStoreAt(flags.store, async (store) => {
     const recorded = await readRecordedRun(store, reference);
     const { spec, document, finished } = recorded;
-    const books = await readBooks(store, { spec, parent: document.parent, finished });
+    const books = await readBooks(store, { spec, parent: await startOf(store, recorded), finished });
     if (books.records.length === 0) throw notTrained(document.run);
     const recomputed = await recompute(store, recorded, books, { ...flags, seed });
     return verdictOn(recorded, books, recomputed, seed);
@@ -74,7 +76,7 @@ const tellEveryMs = 5_000;
 function verdictOn({ document }: RecordedRun, books: Books, recomputed: Recomputed[], seed: number): Audit {
   const differing = recomputed.filter(({ holds }) => !holds).map(asProblem);
   const holds = (kind: string) => books.problems.every((problem) => problem.kind !== kind);
-  const problems = [...books.problems, ...differing];
+  const problems = [...strangeDocument(document), ...books.problems, ...differing];
   return {
     ...{ run: document.run, name: document.name, holds: problems.length === 0 },
     steps: { first: books.startStep + 1, last: books.lastStep },
@@ -83,6 +85,15 @@ function verdictOn({ document }: RecordedRun, books: Books, recomputed: Recomput
     ledger: { holds: holds('ledger'), epochs: books.ledger },
     ...{ seed, recomputed, problems },
   };
+}
+
+/** A run is named after its content: who alters its document contradicts its name. */
+function strangeDocument(document: RunDocument): Audit['problems'] {
+  const identity = identityOfRun(document);
+  if (identity === document.identity && runIdOf(identity) === document.run) return [];
+  const message =
+    'run.json does not give the run its name: it was altered, or written by another version of lvnet';
+  return [{ kind: 'document', step: null, message }];
 }
 
 function asProblem({ step, message, tensor }: Recomputed): Audit['problems'][number] {

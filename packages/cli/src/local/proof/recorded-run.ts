@@ -1,3 +1,4 @@
+import { readStepLines } from '@lvnet/checkpoints';
 import { resolveRun } from '@lvnet/coordinator';
 import { Failure } from '@lvnet/core';
 import {
@@ -9,7 +10,7 @@ import {
   type TrainingPlan,
 } from '@lvnet/experiments';
 import type { Store } from '@lvnet/store';
-import type { TrainingSpec } from '@lvnet/training';
+import type { RunPast, TrainingSpec } from '@lvnet/training';
 import { trainingSpecOf } from '@lvnet/worker';
 
 /** A run's documents and what they say about its steps. */
@@ -28,6 +29,17 @@ export async function readRecordedRun(store: Store, reference: string): Promise<
   if (plan === null) throw notTrained(run);
   const finished = await readJsonIfThere<FinishedDocument>(store, runKeys.finished(run));
   return { document, plan, finished, spec: trainingSpecOf(document, plan) };
+}
+
+/** What a run started from: nothing for one that is no fork. */
+export async function startOf(
+  store: Store,
+  { document: { parent } }: RecordedRun,
+): Promise<RunPast['parent']> {
+  if (parent === null) return null;
+  const { records } = await readStepLines(store, parent.run);
+  const weights = records.find(({ step }) => step === parent.step)?.weights ?? null;
+  return { step: parent.step, digest: parent.digest, weights };
 }
 
 export function notTrained(run: string): Failure {

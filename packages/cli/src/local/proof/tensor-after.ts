@@ -35,7 +35,7 @@ export async function tensorAfter(
       ],
       () => `The runs differ after step ${String(step)}; the tensor was not found.`,
     );
-    const tensor = firstDifference(left ?? [], right ?? []) ?? null;
+    const tensor = firstDifference(left, right) ?? null;
     return { tensor, note: tensor === null ? 'the weights after it are the same' : null };
   } catch (error) {
     const failure = asFailure(error);
