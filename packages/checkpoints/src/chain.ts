@@ -15,7 +15,7 @@ export interface RecordedRun {
   finished: { step: number; digest: string } | null;
 }
 
-export interface ChainProblem {
+interface ChainProblem {
   step: number;
   message: string;
 }

@@ -243,6 +243,16 @@ describe('lvnet audit, fork and diff, on a run of a local cluster', function () 
     );
   });
 
+  it('a step log that is gone is no run without steps', async () => {
+    const at = await copyOfStore('wiped');
+    await rm(join(at, 'steps'), { recursive: true });
+    const result = await ofCopy('wiped', 'audit', run, '--json');
+    assert.equal(result.code, 1);
+    const { problems, recomputed } = documentOf<Audit>(result);
+    assert.equal(problems[0]?.message, 'up to step 10: have no records');
+    assert.deepEqual(recomputed, []);
+  });
+
   it('runs that are not there, and those without steps, are named', async () => {
     const nobody = await refused(2, ofCopy('lvnet-data/store', 'audit', 'nobody', '--json'));
     assert.equal(nobody.code, 'RUN_NOT_FOUND');

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Audit } from './audit.js';
-import { auditLines } from './audit-view.js';
+import { auditLines, type Audit } from './audit-view.js';
 
 const epoch = { finished: true, expected: 5, once: 5, missing: [], doubled: [], foreign: [], skipped: [] };
 const sound: Audit = {

@@ -1,6 +1,22 @@
+import type { Books, Recomputed } from '@lvnet/training';
 import { table } from '../../cluster/print.js';
 import { counted } from '../../words.js';
-import type { Audit } from './audit.js';
+
+/** The JSON of `lvnet audit`. */
+export interface Audit {
+  run: string;
+  name: string;
+  holds: boolean;
+  /** First and last step of the run so far; those of a fork's parent are its own affair. */
+  steps: { first: number; last: number };
+  digest: string | null;
+  chain: { holds: boolean; checkpoints: number[] };
+  ledger: { holds: boolean; epochs: Books['ledger'] };
+  /** Drawn with this seed. */
+  seed: number;
+  recomputed: Recomputed[];
+  problems: { kind: 'document' | 'chain' | 'ledger' | 'recomputed'; step: number | null; message: string }[];
+}
 
 /** What an audit found, for people: a table, what is wrong, and the verdict in the last line. */
 export function auditLines(audit: Audit): string[] {

@@ -6,7 +6,7 @@ import { drawSteps, readBooks, recomputeSteps, type Books, type Recomputed } fro
 import { print, say } from '../../cluster/print.js';
 import { interruptible } from '../interruptible.js';
 import { withStoreAt } from '../places.js';
-import { auditLines } from './audit-view.js';
+import { auditLines, type Audit } from './audit-view.js';
 import { openEngineLike } from './engine-like.js';
 import { notTrained, readRecordedRun, startOf, type RecordedRun } from './recorded-run.js';
 
@@ -18,22 +18,6 @@ export interface AuditFlags {
   json?: boolean;
 }
 
-/** The JSON of `lvnet audit`. */
-export interface Audit {
-  run: string;
-  name: string;
-  holds: boolean;
-  /** First and last step of the run so far; those of a fork's parent are its own affair. */
-  steps: { first: number; last: number };
-  digest: string | null;
-  chain: { holds: boolean; checkpoints: number[] };
-  ledger: { holds: boolean; epochs: Books['ledger'] };
-  /** Drawn with this seed. */
-  seed: number;
-  recomputed: Recomputed[];
-  problems: { kind: 'document' | 'chain' | 'ledger' | 'recomputed'; step: number | null; message: string }[];
-}
-
 /** Checks a run's books, does some of its steps again, and says whether all holds. */
 export async function audit(reference: string, flags: AuditFlags): Promise<void> {
   const seed = flags.seed ?? randomInt(2 ** 31);
@@ -41,7 +25,7 @@ export async function audit(reference: string, flags: AuditFlags): Promise<void>
     const recorded = await readRecordedRun(store, reference);
     const { spec, document, finished } = recorded;
     const books = await readBooks(store, { spec, parent: await startOf(store, recorded), finished });
-    if (books.records.length === 0) throw notTrained(document.run);
+    if (books.lastStep === books.startStep) throw notTrained(document.run);
     const recomputed = await recompute(store, recorded, books, { ...flags, seed });
     return verdictOn(recorded, books, recomputed, seed);
   });

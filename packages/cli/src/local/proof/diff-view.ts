@@ -1,6 +1,31 @@
+import type { ExperimentDifference } from '@lvnet/experiments';
 import { table } from '../../cluster/print.js';
 import { counted } from '../../words.js';
-import type { DiffSide, RunDiff } from './diff.js';
+
+export interface DiffSide {
+  run: string;
+  name: string;
+  /** The last step that was recorded. */
+  lastStep: number;
+}
+
+/** The JSON of `lvnet diff`. */
+export interface RunDiff {
+  a: DiffSide;
+  b: DiffSide;
+  /** No step that both recorded is different. */
+  same: boolean;
+  /** Steps that both recorded. */
+  compared: number;
+  firstDivergingStep: number | null;
+  /** What the records of that step say differently. */
+  fields: string[];
+  /** First tensor that differs after that step. */
+  tensor: string | null;
+  /** Why there is no tensor, or what else is remarkable. */
+  note: string | null;
+  experiment: ExperimentDifference[];
+}
 
 /** What two runs have in common and where they part, for people. */
 export function diffLines(result: RunDiff): string[] {

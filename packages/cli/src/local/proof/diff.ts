@@ -10,7 +10,7 @@ import type { Store } from '@lvnet/store';
 import { firstDivergence } from '@lvnet/training';
 import { print } from '../../cluster/print.js';
 import { withStoreAt } from '../places.js';
-import { diffLines } from './diff-view.js';
+import { diffLines, type DiffSide, type RunDiff } from './diff-view.js';
 import { notTrained, readRecordedRun, type RecordedRun } from './recorded-run.js';
 import { tensorAfter } from './tensor-after.js';
 
@@ -20,34 +20,9 @@ export interface DiffFlags {
   json?: boolean;
 }
 
-export interface DiffSide {
-  run: string;
-  name: string;
-  /** The last step that was recorded. */
-  lastStep: number;
-}
-
-/** The JSON of `lvnet diff`. */
-export interface RunDiff {
-  a: DiffSide;
-  b: DiffSide;
-  /** No step that both recorded is different. */
-  same: boolean;
-  /** Steps that both recorded. */
-  compared: number;
-  firstDivergingStep: number | null;
-  /** What the records of that step say differently. */
-  fields: string[];
-  /** First tensor that differs after that step. */
-  tensor: string | null;
-  /** Why there is no tensor, or what else is remarkable. */
-  note: string | null;
-  experiment: ExperimentDifference[];
-}
-
 /** Compares what two runs recorded, and finds the tensor in which they first differ. */
 export async function diff(reference: string, other: string, flags: DiffFlags): Promise<void> {
-  const result = await withStoreAt(flags.store, async (store) => {
+  const result = await withStoreAt(flags.store, async (store): Promise<RunDiff> => {
     const [a, b] = [await readRecordedRun(store, reference), await readRecordedRun(store, other)];
     const [left, right] = [await stepsOf(store, a.document), await stepsOf(store, b.document)];
     const { compared, step, fields } = firstDivergence(left, right);
