@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { withDeadline } from '@lvnet/core';
 import { repository } from '../support/data.js';
 import { say } from './support.js';
 
@@ -16,7 +17,7 @@ export interface PyTorch extends AsyncDisposable {
 
 /** Installs the pinned PyTorch into .cache/venv-torch at the first call; LVNET_TORCH_PYTHON names another Python. */
 export async function startPyTorch(): Promise<PyTorch> {
-  const python = process.env['LVNET_TORCH_PYTHON'] ?? (await installed());
+  const python = await findTorchPython();
   const script = join(repository, 'test/src/bench/pytorch.py');
   const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -33,6 +34,10 @@ export async function startPyTorch(): Promise<PyTorch> {
     },
   };
 }
+
+/** A Python with PyTorch: the one that LVNET_TORCH_PYTHON names, else one installed at the first call. */
+export const findTorchPython = async (): Promise<string> =>
+  process.env['LVNET_TORCH_PYTHON'] ?? (await installed());
 
 async function installed(): Promise<string> {
   const folder = join(repository, '.cache/venv-torch');
@@ -58,14 +63,5 @@ const ended = (child: ChildProcess): Promise<number | null> =>
     child.once('exit', resolve);
   });
 
-async function within<T>(ms: number, what: string, wait: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`${what} did not come within ${String(ms / 60_000)} minutes`));
-    }, ms);
-  });
-  return Promise.race([wait, late]).finally(() => {
-    clearTimeout(timer);
-  });
-}
+const within = <T>(ms: number, what: string, wait: Promise<T>): Promise<T> =>
+  withDeadline(what, ms, () => wait);
