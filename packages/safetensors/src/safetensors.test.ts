@@ -18,6 +18,11 @@ const label: NamedTensor = { name: 'label', dtype: 'U8', shape: [3], data: Uint8
 const count: NamedTensor = { name: 'n', dtype: 'I64', shape: [], data: BigInt64Array.of(-7n) };
 const empty: NamedTensor = { name: 'empty', dtype: 'I16', shape: [0, 4], data: new Int16Array(0) };
 
+const dtypes = {
+  ...{ F64: Float64Array, F32: Float32Array, I32: Int32Array },
+  ...{ I16: Int16Array, U32: Uint32Array },
+};
+
 function fileOf(header: unknown, data: Uint8Array = new Uint8Array(0)): Uint8Array {
   const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const length = Buffer.alloc(8);
@@ -56,6 +61,21 @@ describe('safetensors', () => {
     assert.ok(second !== undefined);
     assert.notEqual(second.data.buffer, bytes.buffer);
     assert.deepEqual(float32Of(second), weight.data);
+  });
+
+  it('copies what is not aligned from a Buffer too, as files and sockets give it', () => {
+    for (const before of [label, { ...weight, shape: [1], data: Float32Array.of(1) }]) {
+      for (const dtype of ['I64', 'F64', 'F32', 'I32', 'I16', 'U32'] as const) {
+        const data = dtype === 'I64' ? BigInt64Array.of(5n) : dtypes[dtype].of(5);
+        const file = Buffer.from(
+          encodeSafetensors([
+            { ...before, name: 'first' },
+            { name: 'x', dtype, shape: [1], data },
+          ]),
+        );
+        assert.deepEqual(decodeSafetensors(file).tensors.get('x')?.data, data, dtype);
+      }
+    }
   });
 
   it('refuses float32 of another type and reads raw bytes of the right one', () => {

@@ -50,7 +50,8 @@ export function bytesOf(tensor: NamedTensor): Uint8Array {
 
 /** A typed array over raw bytes: a view where the bytes are aligned, else a copy. */
 export function typedView(dtype: Dtype, bytes: Uint8Array): TensorData {
-  const aligned = bytes.byteOffset % bytesPerElement[dtype] === 0 ? bytes : bytes.slice();
+  // Not slice(): of a Buffer, which is a Uint8Array too, it is a view.
+  const aligned = bytes.byteOffset % bytesPerElement[dtype] === 0 ? bytes : new Uint8Array(bytes);
   const { buffer, byteOffset } = aligned;
   const count = aligned.byteLength / bytesPerElement[dtype];
   switch (dtype) {
