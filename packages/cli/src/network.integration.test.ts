@@ -26,25 +26,41 @@ describe('lvnet networks, init and trace', function () {
     const all = documentOf<{ networks: { name: string }[] }>(await run('networks', '--json'));
     assert.deepEqual(
       all.networks.map((item) => item.name),
-      ['lv-net'],
+      ['u-net', 'ce-net', '3d-u-net', 'v-net', 'lv-net'],
     );
     const people = await run('networks', 'lv-net');
     assert.match(people.stdout, /total .*1,659,282 +58\.069/);
   });
 
-  it('refuse inputs and options that do not fit', async () => {
-    const wrong: [string[], string][] = [
-      [['networks', 'lvnet'], 'NETWORK_INVALID'],
-      [['networks', 'lv-net', '--input', '16,100,100'], 'SHAPE_MISMATCH'],
-      [['networks', 'lv-net', '--set', 'expansonRate=4'], 'NETWORK_INVALID'],
-      [['networks', 'lv-net', '--set', 'expansionRate'], 'ARGUMENT_INVALID'],
-    ];
-    for (const [args, code] of wrong) {
-      const result = await run(...args, '--json');
-      assert.equal(result.code, 2);
-      assert.equal(documentOf<ErrorDocument>(result).error.code, code);
-    }
-  });
+  const unfit: [string[], string, RegExp, RegExp][] = [
+    [['lvnet'], 'NETWORK_INVALID', /no network lvnet/, /lv-net/],
+    [['v-nett'], 'NETWORK_INVALID', /no network v-nett/, /v-net/],
+    [
+      ['lv-net', '--input', '16,100,100'],
+      'SHAPE_MISMATCH',
+      /must divide by 16 \(2\^\(levels - 1\)\)/,
+      /levels/,
+    ],
+    [['u-net', '--input', '3,40,40'], 'SHAPE_MISMATCH', /rows and columns must divide by 16/, /sizes/],
+    [['ce-net', '--input', '1,240,256'], 'SHAPE_MISMATCH', /must divide by 32/, /sizes/],
+    [['ce-net', '--input', '1,160,192'], 'SHAPE_MISMATCH', /must be 192 or more/, /sizes/],
+    [['v-net', '--input', '8,32,32'], 'SHAPE_MISMATCH', /every size must divide by 16/, /sizes/],
+    [['lv-net', '--set', 'expansonRate=4'], 'NETWORK_INVALID', /did you mean expansionRate/, /Options: /],
+    [['ce-net', '--set', 'contxt=repeat'], 'NETWORK_INVALID', /did you mean context/, /Options: /],
+    [['v-net', '--set', 'kernel=5'], 'NETWORK_INVALID', /kernel is no option/, /baseWidth/],
+    [['lv-net', '--set', 'kernel=4'], 'NETWORK_INVALID', /kernel: /, /Options: /],
+    [['3d-u-net', '--set', 'groups=24'], 'NETWORK_INVALID', /must divide by groups \(24\)/, /Change/],
+    [['lv-net', '--set', 'expansionRate'], 'ARGUMENT_INVALID', /not path=value/, /For example/],
+  ];
+  for (const [args, code, message, hint] of unfit) {
+    it(`refuse networks ${args.join(' ')}`, async () => {
+      const result = await run('networks', ...args, '--json');
+      const { error } = documentOf<ErrorDocument>(result);
+      assert.deepEqual([error.code, result.code], [code, 2]);
+      assert.match(error.message, message);
+      assert.match(error.hint, hint);
+    });
+  }
 
   it('write the same initial weights for the same seed', async () => {
     for (const [seed, out] of [

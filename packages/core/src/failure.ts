@@ -23,6 +23,7 @@ export const failureCodes = {
   SHAPE_MISMATCH: 'mistake',
   NETWORK_INVALID: 'mistake',
   WEIGHTS_MISMATCH: 'mistake',
+  WEIGHTS_INVALID: 'mistake',
   ENGINE_UNAVAILABLE: 'mistake',
   DEVICE_UNAVAILABLE: 'mistake',
   MEMORY_TOO_SMALL: 'mistake',

@@ -30,6 +30,16 @@ describe('openEngine', () => {
     });
   });
 
+  it('says which devices there are not', async () => {
+    for (const kind of ['native', 'reference'] as const) {
+      await assert.rejects(openEngine({ kind, device: 1 }), {
+        code: 'DEVICE_UNAVAILABLE',
+        message: /no device 1/,
+        hint: /--device/,
+      });
+    }
+  });
+
   it('counts the tensors there are', () => {
     engines.native.activate();
     const before = engines.native.memory();

@@ -27,15 +27,18 @@ const registered = new Set<string>();
  * @param o.threads of the native engine; default: all cores
  * @param o.keepBytes of hidden tensors that blocks may keep from forward to backward; what does not fit is made
  *   again, which takes a twentieth longer and gives the same bits
- * @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here
+ * @param o.device number of the device; the processor is the only one of our own engines
+ * @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here, Failure('DEVICE_UNAVAILABLE')
  */
 export async function openEngine(o: {
   kind: EngineKind | 'auto';
   threads?: number;
   keepBytes?: number;
+  device?: number;
 }): Promise<Engine> {
   const kind = o.kind === 'auto' ? bestKind() : o.kind;
   const { kernels, instructionSet, setThreads } = kernelsOf(kind);
+  if ((o.device ?? 0) !== 0) throw noDevice(kind, o.device ?? 0);
   const name = `lvnet-${kind}`;
   registerBackend(name, kernels);
   if (!registered.has(name)) registerOperations(name);
@@ -93,6 +96,17 @@ function notBuilt(): Failure {
     {
       message: 'The native kernels are not built.',
       hint: 'Install g++ and run `npm run setup`, or use --engine reference (very slow).',
+    },
+  );
+}
+
+function noDevice(engine: EngineKind, device: number): Failure {
+  return new Failure(
+    'DEVICE_UNAVAILABLE',
+    { engine, device },
+    {
+      message: `There is no device ${String(device)}: the ${engine} engine computes on the processor, device 0.`,
+      hint: 'Leave --device out; share the processor with --threads.',
     },
   );
 }

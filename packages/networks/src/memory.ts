@@ -42,12 +42,12 @@ export function memoryOf(
   const parameterBytes = 4 * parameterCount(training);
   const image = samples * imageBytes(config, size);
   const pass = simulateTraining(training, samples);
-  // Weights, both moments and the flat gradient, beside one gradient per tensor.
   const held = processBytes + image;
   return {
     native: {
       keptBytes: pass.keptBytes,
-      trainingBytes: held + 5 * parameterBytes + pass.peakBytes + scratchBytes(training, samples, true),
+      trainingBytes:
+        held + parameterArrays * parameterBytes + pass.peakBytes + scratchBytes(training, samples, true),
       inferenceBytes:
         processBytes +
         imageBytes(config, size) +
@@ -60,6 +60,12 @@ export function memoryOf(
 
 /** Node with its heap, tfjs and the addon; measured. */
 const processBytes = 100 * 2 ** 20;
+
+/**
+ * As long as all parameters together: weights, both moments, one gradient per tensor, and the flat one, of which
+ * that of the step before still waits for the garbage collector.
+ */
+const parameterArrays = 6;
 
 const parameterCount = ({ state }: Plan): number =>
   state.filter(isTrained).reduce((sum, { shape }) => sum + lengthOf(shape), 0);

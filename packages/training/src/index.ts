@@ -15,5 +15,6 @@ export { firstDifference } from './first-difference.js';
 export { engineFingerprint } from './fingerprint.js';
 export type { PhaseSeconds, StepFact, TrainingFact } from './facts.js';
 export { epochOf, learningRateAt, type TrainingCase, type TrainingSpec } from './spec.js';
-export { namedWeights, toCheckpoint, weightsOf, type TrainingState } from './state.js';
+export { givenWeights } from './given-weights.js';
+export { namedWeights, toCheckpoint, type TrainingState } from './state.js';
 export { modelOf, predictCase, type Model } from './inference.js';

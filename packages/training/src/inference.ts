@@ -3,7 +3,7 @@ import { predictVolume } from '@lvnet/evaluation';
 import { buildNetwork, predictForeground, type Network, type Weights } from '@lvnet/networks';
 import type { NamedTensor } from '@lvnet/safetensors';
 import type { PreparedCase } from '@lvnet/volumes';
-import { weightsOf } from './state.js';
+import { givenWeights } from './given-weights.js';
 
 /** A trained network, ready to be applied. */
 export interface Model {
@@ -11,10 +11,10 @@ export interface Model {
   weights: Weights;
 }
 
-/** @throws Failure('NETWORK_INVALID' | 'WEIGHTS_MISMATCH') */
+/** @throws Failure('NETWORK_INVALID' | 'WEIGHTS_MISMATCH' | 'WEIGHTS_INVALID') */
 export function modelOf(config: unknown, tensors: readonly NamedTensor[]): Model {
   const network = buildNetwork(config);
-  return { network, weights: weightsOf(network, tensors) };
+  return { network, weights: givenWeights(network, tensors, 'The checkpoint') };
 }
 
 /**

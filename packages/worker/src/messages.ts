@@ -10,6 +10,8 @@ export type ToChild =
 /** From the trainer child to its supervisor. */
 export type FromChild =
   | { kind: 'ready'; engine: EngineDescription }
+  /** Instead of ready: the engine or the store cannot be opened. */
+  | { kind: 'refused'; failure: FailureMessage }
   | { kind: 'done'; id: number }
   | { kind: 'failed'; id: number; failure: FailureMessage }
   | { kind: 'fact'; fact: ChildFact };
@@ -21,7 +23,7 @@ export interface EngineDescription {
   instructionSet: string;
 }
 
-interface FailureMessage {
+export interface FailureMessage {
   code: FailureCode;
   message: string;
   hint: string;

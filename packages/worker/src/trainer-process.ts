@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Failure, sleep, withDeadline } from '@lvnet/core';
 import type { Job } from '@lvnet/queue';
-import type { ChildFact, EngineDescription, FromChild, ToChild } from './messages.js';
+import type { ChildFact, EngineDescription, FailureMessage, FromChild, ToChild } from './messages.js';
 
 export interface TrainerProcess extends AsyncDisposable {
   /** Resolves when a child is up and has proved its engine; starts one if there is none. */
@@ -89,10 +89,10 @@ async function startChild(options: TrainerOptions): Promise<Child> {
     });
   });
   const tasks = new Map<number, (outcome: Outcome) => void>();
-  let onReady: (engine: EngineDescription) => void = () => undefined;
-  const ready = new Promise<EngineDescription>((resolve) => (onReady = resolve));
-  process_.on('message', (message) => {
-    receive(message as FromChild, tasks, onReady, options.onFact);
+  const ready = new Promise<EngineDescription>((resolve, reject) => {
+    process_.on('message', (message) => {
+      receive(message as FromChild, tasks, { resolve, reject }, options.onFact);
+    });
   });
   const died = ended.then((reason) => {
     throw new Failure('CHILD_DIED', { reason }, { message: `The trainer process ended ${reason}.` });
@@ -116,12 +116,15 @@ type Outcome = { kind: 'done' } | { kind: 'failed'; failure: Failure };
 function receive(
   message: FromChild,
   tasks: Map<number, (outcome: Outcome) => void>,
-  onReady: (engine: EngineDescription) => void,
+  start: { resolve: (engine: EngineDescription) => void; reject: (failure: Failure) => void },
   onFact: (fact: ChildFact) => void,
 ): void {
   switch (message.kind) {
     case 'ready':
-      onReady(message.engine);
+      start.resolve(message.engine);
+      return;
+    case 'refused':
+      start.reject(failureOf(message.failure));
       return;
     case 'fact':
       onFact(message.fact);
@@ -129,15 +132,13 @@ function receive(
     case 'done':
       tasks.get(message.id)?.({ kind: 'done' });
       return;
-    case 'failed': {
-      const { code, details, message: text, hint } = message.failure;
-      tasks.get(message.id)?.({
-        kind: 'failed',
-        failure: new Failure(code, details, { message: text, hint }),
-      });
-    }
+    case 'failed':
+      tasks.get(message.id)?.({ kind: 'failed', failure: failureOf(message.failure) });
   }
 }
+
+const failureOf = ({ code, details, message, hint }: FailureMessage): Failure =>
+  new Failure(code, details, { message, hint });
 
 async function runTask(
   child: ChildProcess,

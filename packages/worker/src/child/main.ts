@@ -35,7 +35,8 @@ async function openContext(): Promise<TaskContext> {
   const { env } = process;
   const kind = (env['LVNET_ENGINE'] ?? 'auto') as EngineKind | 'auto';
   const threads = Number(env['LVNET_THREADS'] ?? 0);
-  const engine = await openEngine(threads > 0 ? { kind, threads } : { kind });
+  const device = Number(env['LVNET_DEVICE'] ?? 0);
+  const engine = await openEngine({ kind, device, ...(threads > 0 ? { threads } : {}) });
   const fingerprint = engineFingerprint(engine);
   return {
     worker: env['LVNET_WORKER'] ?? `trainer-${String(process.pid)}`,
@@ -106,6 +107,11 @@ const stackOf = (error: unknown): string =>
 
 main().catch((error: unknown) => {
   const failure = asFailure(error);
+  if (failure.code !== 'INTERNAL' && process.connected) {
+    const message: FromChild = { kind: 'refused', failure: failure.toJSON() };
+    process.send?.(message, () => process.exit(1));
+    return;
+  }
   const text = failure.code === 'INTERNAL' ? stackOf(error) : `${failure.message} ${failure.hint}`;
   process.stderr.write(`${text}\n`, () => process.exit(1));
 });

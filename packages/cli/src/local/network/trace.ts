@@ -3,7 +3,7 @@ import { Failure, writeFileAtomic } from '@lvnet/core';
 import { openEngine, type EngineKind } from '@lvnet/engine';
 import { buildNetwork, traceNetwork, type Network, type NetworkTrace, type Weights } from '@lvnet/networks';
 import { encodeSafetensors, float32Of, type NamedTensor } from '@lvnet/safetensors';
-import { weightsOf } from '@lvnet/training';
+import { givenWeights } from '@lvnet/training';
 import { print } from '../../cluster/print.js';
 import { readTensorFile, tensorOf } from '../tensor-file.js';
 import { configureTraining } from './configure.js';
@@ -37,18 +37,7 @@ export async function traceBatch(name: string, flags: TraceFlags): Promise<void>
 }
 
 async function readWeightsFile(network: Network, path: string): Promise<Weights> {
-  const tensors = await readTensorFile(path);
-  const known = new Set(network.state.map((spec) => spec.name));
-  const unknown = [...tensors.keys()].filter((item) => !known.has(item));
-  if (unknown.length === 0) return weightsOf(network, [...tensors.values()]);
-  throw new Failure(
-    'WEIGHTS_MISMATCH',
-    { path, unknown },
-    {
-      message: `${path} holds ${unknown.slice(0, 3).join(', ')}, which this network has not.`,
-      hint: 'Say with --set how the network of these weights was configured.',
-    },
-  );
+  return givenWeights(network, [...(await readTensorFile(path)).values()], path);
 }
 
 interface Batch {
