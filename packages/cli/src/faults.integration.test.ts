@@ -153,6 +153,28 @@ describe('what goes wrong', function () {
     assert.match(error.hint, /AWS_SECRET_ACCESS_KEY/);
   });
 
+  it('an engine or a device that is not there', async () => {
+    await using redis = await startPrivateRedis({ dir: folder.path('redis-engine') });
+    const env = { LVNET_REDIS_URL: redis.url, LVNET_STORE: `file://${folder.path('store')}` };
+    for (const [args, message, hint] of [
+      [['--engine', 'reference', '--device', '3'], /^There is no device 3: /m, /^Leave --device out/m],
+      [['--engine', 'tensorflow'], /^The tensorflow engine /m, /^Use --engine native/m],
+    ] as const) {
+      const { code, stderr } = await runCli(['worker', ...args], withEnv(env));
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, message);
+      assert.match(stderr, hint);
+      assert.doesNotMatch(stderr, /^ +at /m);
+    }
+  });
+
+  it('an experiment that no memory holds', async () => {
+    const args = ['run', 'good.yaml', '--dry-run', '--memory', '300MB'];
+    const expected = { code: 'MEMORY_TOO_SMALL', exit: 2, message: /lv-net takes .*, there are / } as const;
+    const { hint } = await expectFailure(args, {}, expected);
+    assert.match(hint, /What would fit/);
+  });
+
   it('a port in use', async () => {
     await using redis = await startPrivateRedis({ dir: folder.path('redis') });
     const taken = createServer();

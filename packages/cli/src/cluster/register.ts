@@ -1,5 +1,13 @@
 import type { Command } from 'commander';
-import { engineOption, jsonOption, parseCount, parseIndex, parsePort, settingsOption } from '../options.js';
+import {
+  engineOption,
+  jsonOption,
+  parseBytes,
+  parseCount,
+  parseIndex,
+  parsePort,
+  settingsOption,
+} from '../options.js';
 import type { DemoFlags } from './demo/demo.js';
 import type { WorkerFlags } from './process-actions.js';
 import type { SubmitFlags } from './run-actions.js';
@@ -58,6 +66,11 @@ function registerSubmitting(program: Command): void {
     .addOption(settingsOption('network.expansionRate=6'))
     .option('--watch', 'stay and show the run until it ends')
     .option('--dry-run', 'check everything and say what would run, submit nothing')
+    .option(
+      '--memory <bytes>',
+      "with --dry-run: what a worker has, as 11GB (default: this machine's)",
+      parseBytes,
+    )
     .option('--again', 'a new run although the same experiment ran before')
     .addOption(jsonOption())
     .addHelpText(

@@ -21,6 +21,7 @@ import { openLiveView } from '../views/live.js';
 import { renderRun } from '../views/run-view.js';
 import { withCluster, withStore, type Connection } from './connection.js';
 import { chooseEngine } from './engine-choice.js';
+import { checkFit } from './fit.js';
 import { print, say, table, terminal } from './print.js';
 import { stopSignal } from './stop-signal.js';
 import { watchRun, watchSweep } from './watch-run.js';
@@ -30,6 +31,7 @@ export interface SubmitFlags {
   watch?: boolean;
   dryRun?: boolean;
   again?: boolean;
+  memory?: number;
   json?: boolean;
 }
 
@@ -38,6 +40,7 @@ export async function run(file: string, flags: SubmitFlags): Promise<void> {
   const experiment = parseExperiment(await readText(file), { file, set: flags.set });
   for (const warning of preflight(experiment).warnings) say(`warning: ${warning}`);
   if (flags.dryRun === true) {
+    checkFit(experiment, flags.memory);
     await withStore(async (store, registry) => {
       const context = await submitContext({ store, registry }, experiment.workers.engine);
       const { document, created } = await submitRun(context, experiment, { dryRun: true });
