@@ -19,10 +19,6 @@ const uses: [network: Record<string, unknown>, size: Triple, samples: number][] 
   [{ name: 'lv-net', expansionRate: 2, baseWidth: 4 }, [16, 128, 128], 2],
 ];
 
-/** Predictions of LV-Net take less than foretold: its blocks leave nothing behind then. */
-const modesOf = ({ name }: Record<string, unknown>) =>
-  name === 'lv-net' ? (['training'] as const) : (['training', 'inference'] as const);
-
 async function peakOf(use: MemoryUse): Promise<number> {
   const o = { timeout: 150_000 };
   const { stdout } = await promisify(execFile)(process.execPath, [fixture, JSON.stringify(use)], o);
@@ -39,7 +35,7 @@ describe('the memory of a process', function () {
   });
 
   for (const [network, size, count] of uses)
-    for (const mode of modesOf(network)) {
+    for (const mode of ['training', 'inference'] as const) {
       const samples = mode === 'training' ? count : 1;
       it(`${mode} of ${JSON.stringify(network)} at ${[samples, ...size].join('x')} is foretold within 10 %`, async () => {
         const { trainingBytes, inferenceBytes } = memoryOf(
