@@ -184,7 +184,8 @@ write("adam", adam_alone())
 for case in cases["small"]:
     name = case["network"]["name"]
     steps = {key: sampled(key, value) for key, value in train(case).items()}
-    write(name, {**trace(case), **steps})
+    found = trace(case)
+    write(name, {**found, **steps, **sensitivities(case, found)})
 for case in cases["real"]:
     name = case["network"]["name"]
     found = trace(case)

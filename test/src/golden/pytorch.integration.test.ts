@@ -76,11 +76,13 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
  */
 const zeroInTheory = 1e-9;
 
+const isAllowance = (name: string): boolean => name.startsWith('sensitivity.');
+
 function assertNear(found: Tensors, golden: ReturnType<typeof goldenTensors>, compare = plainly): void {
   const allGradients = [...golden].filter(([name]) => name.startsWith('grad.'));
   const largestGradient = Math.max(...allGradients.map(([, { values }]) => largestOf(values)));
   for (const [name, { values }] of golden) {
-    if (name.startsWith('steps.') || name.startsWith('sensitivity.')) continue;
+    if (name.startsWith('steps.') || isAllowance(name)) continue;
     const { off, largest } = compare(name, found.get(name) ?? assert.fail(`no ${name}`), values);
     const isGradient = name.startsWith('grad.');
     const isZero = isGradient && largest < zeroInTheory * largestGradient;
@@ -134,8 +136,11 @@ describe('PyTorch judges', function () {
       it(`${name}, small, ${kind}: logits, losses, every gradient, running statistics`, async function () {
         if (kind === 'native') skipWithoutAddon(this);
         const [found, expected] = [await traceOn(kind, golden), goldenTensors(name)];
+        // The plain loops lie on PyTorch's side of every kink: they are judged without allowance.
+        if (kind === 'reference')
+          for (const key of expected.keys()) if (isAllowance(key)) expected.delete(key);
         assertNear(found, expected);
-        const names = [...expected.keys()].filter((key) => !key.startsWith('steps.'));
+        const names = [...expected.keys()].filter((key) => !key.startsWith('steps.') && !isAllowance(key));
         assert.deepEqual([...found.keys()].sort(), names.sort());
       });
     }
