@@ -105,15 +105,19 @@ export async function buildAddon({ log = () => undefined } = {}) {
 /**
  * Compiles every source for that processor, all at once, without linking.
  *
- * @param {{ compiler: string, cpu: string, folder: string }} o folder takes the objects
+ * @param {{ compiler: string, cpu: string, folder: string, extra?: readonly string[] }} o folder takes the objects;
+ *   extra flags follow all others
  * @returns {Promise<{ objects: string[], warnings: string, reason?: string }>} reason: the first failure
  */
-export async function compileObjects({ compiler, cpu, folder }) {
+export async function compileObjects({ compiler, cpu, folder, extra = [] }) {
   mkdirSync(folder, { recursive: true });
   const include = ['-I', includeFolder(), '-I', source];
   const outcomes = await Promise.all(
     units(cpu).map(({ file, object, flags }) =>
-      run(compiler, [...common, ...flags, ...include, '-c', join(source, file), '-o', join(folder, object)]),
+      run(compiler, [
+        ...[...common, ...flags, ...extra, ...include],
+        ...['-c', join(source, file), '-o', join(folder, object)],
+      ]),
     ),
   );
   const failed = outcomes.find((outcome) => outcome.code !== 0);

@@ -25,7 +25,9 @@ export interface NativeKernels extends KernelSet {
 
 type Addon = Record<string, (...values: unknown[]) => unknown> & { instructionSet: string };
 
-export const addonPath = fileURLToPath(new URL('../build/lvnet.node', import.meta.url));
+/** LVNET_ADDON names another build, such as one with sanitizers. */
+export const addonPath =
+  process.env['LVNET_ADDON'] ?? fileURLToPath(new URL('../build/lvnet.node', import.meta.url));
 
 let loaded: NativeKernels | null | undefined;
 
