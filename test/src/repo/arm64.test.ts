@@ -22,7 +22,7 @@ interface Build {
 const AARCH64 = 183;
 
 describe('the C++ kernels on ARM64', function () {
-  this.timeout(120_000);
+  this.timeout(400_000); // a minute and a half where others use the machine
   const folder = temporaryFolder();
 
   it('compile to the baseline without a warning', async function () {
