@@ -1,5 +1,6 @@
 import { asFailure, type Clock } from '@lvnet/core';
 import type { ClusterRequest, Leadership, Producer, Registry, StoredRequest } from '@lvnet/queue';
+import type { writeSweepReport } from '@lvnet/reports';
 import type { Store } from '@lvnet/store';
 import type { Logger } from '@lvnet/telemetry';
 import { emptyCluster, isOver, noFacts, type ClusterEvent, type ClusterState } from './cluster-state.js';
@@ -12,6 +13,7 @@ export interface CoordinatorParts {
   store: Store;
   registry: Registry;
   producer: Producer;
+  writeSweepReport: typeof writeSweepReport;
   leadership: Leadership;
   clock: Clock;
   logger: Logger;

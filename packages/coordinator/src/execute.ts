@@ -1,6 +1,7 @@
 import { invariant, type Clock } from '@lvnet/core';
 import { runKeys } from '@lvnet/experiments';
 import type { Producer, Registry } from '@lvnet/queue';
+import type { writeSweepReport } from '@lvnet/reports';
 import type { Store } from '@lvnet/store';
 import { putDocument } from '@lvnet/experiments';
 import { recordRunEvent } from '@lvnet/experiments';
@@ -17,6 +18,8 @@ interface ExecutorParts {
   store: Store;
   registry: Registry;
   producer: Producer;
+  /** Draws a sweep's table and plot. */
+  writeSweepReport: typeof writeSweepReport;
   clock: Clock;
 }
 
@@ -24,7 +27,7 @@ interface ExecutorParts {
 const ensureAgainMs = 2_000;
 
 export function createExecutor(
-  { store, registry, producer, clock }: ExecutorParts,
+  { store, registry, producer, clock, writeSweepReport }: ExecutorParts,
   leader: { fence: number; startedMs: number },
 ): Executor {
   const offeredMs = new Map<string, number>();
@@ -72,7 +75,7 @@ export function createExecutor(
         case 'reportSweep': {
           const sweep = state.sweeps.get(command.sweep);
           invariant(sweep !== undefined, 'a reported sweep is known');
-          await reportSweep(store, sweep.document, state);
+          await reportSweep(store, sweep.document, state, writeSweepReport);
           return [{ kind: 'sweepFound', document: sweep.document, reported: true }];
         }
       }

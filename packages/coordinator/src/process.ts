@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { systemClock } from '@lvnet/core';
 import { createLeadership, createProducer, openRegistry } from '@lvnet/queue';
 import { checkServer, connectRedis } from '@lvnet/redis';
+import { writeSweepReport } from '@lvnet/reports';
 import { openStore } from '@lvnet/store';
 import { createTelemetry, type Logger } from '@lvnet/telemetry';
 import { runCoordinator } from './coordinator.js';
@@ -56,6 +57,7 @@ export async function runCoordinatorProcess(options: CoordinatorOptions, signal:
         store,
         registry,
         producer,
+        writeSweepReport,
         leadership,
         clock: systemClock,
         logger: options.logger,

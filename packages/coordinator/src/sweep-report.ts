@@ -1,14 +1,19 @@
 import { bestTrial, runKeys, type SweepDocument, type TrialOutcome } from '@lvnet/experiments';
-import { writeSweepReport } from '@lvnet/reports';
+import type { writeSweepReport } from '@lvnet/reports';
 import type { Store } from '@lvnet/store';
 import type { ClusterState } from './cluster-state.js';
 import { bestStep } from './plan-run.js';
 
 /** The sweep's table, plot and trials.jsonl; the last one marks the sweep as reported. */
-export async function reportSweep(store: Store, sweep: SweepDocument, state: ClusterState): Promise<void> {
+export async function reportSweep(
+  store: Store,
+  sweep: SweepDocument,
+  state: ClusterState,
+  write: typeof writeSweepReport,
+): Promise<void> {
   const trials = sweepOutcomes(sweep, state);
   const best = bestTrial(trials, sweep.objective);
-  await writeSweepReport(store, sweep.sweep, {
+  await write(store, sweep.sweep, {
     sweep: sweep.sweep,
     name: sweep.name,
     objective: sweep.objective,

@@ -3,6 +3,7 @@ import { connectRedis } from '@lvnet/redis';
 import { UnrecoverableError, Worker, type Job as BullJob } from 'bullmq';
 import { jobKinds, type Job } from './jobs.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
+import { afterFailure } from './patience.js';
 
 export interface HostOptions {
   url: string;
@@ -63,32 +64,8 @@ async function run(bullJob: BullJob<Job>, options: HostOptions, signal: AbortSig
     await options.process(job, signal);
   } catch (error) {
     const failure = asFailure(error);
-    const last = bullJob.attemptsMade + 1 >= (bullJob.opts.attempts ?? 1);
-    if (failure.code !== 'CANCELLED' && (last || isPermanent(failure))) {
-      await options.onGivenUp(job, failure);
-      throw new UnrecoverableError(failure.message);
-    }
-    throw failure;
+    if (afterFailure(job, failure, bullJob.attemptsMade + 1) === 'again') throw failure;
+    await options.onGivenUp(job, failure);
+    throw new UnrecoverableError(failure.message);
   }
 }
-
-/** Trying again cannot mend what the user has to mend. */
-function isPermanent(failure: Failure): boolean {
-  return PERMANENT.has(failure.code);
-}
-
-const PERMANENT: ReadonlySet<string> = new Set([
-  'NIFTI_INVALID',
-  'VOLUME_INVALID',
-  'VOLUME_SHAPE_MISMATCH',
-  'CASE_INCOMPLETE',
-  'DATASET_INVALID',
-  'SHAPE_MISMATCH',
-  'NETWORK_INVALID',
-  'WEIGHTS_MISMATCH',
-  'NON_FINITE',
-  'LOSS_SPIKE',
-  'DIGEST_MISMATCH',
-  'EXPERIMENT_INVALID',
-  'STORE_DENIED',
-]);

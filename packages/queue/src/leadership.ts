@@ -1,4 +1,5 @@
-import { connectRedis, defineScript, keys } from '@lvnet/redis';
+import { defineScript, keys } from '@lvnet/redis';
+import { openControlRedis, type ControlRedis } from './control-redis.js';
 
 /**
  * One coordinator acts at a time. The lock carries a fencing number that only grows: whatever the
@@ -10,7 +11,7 @@ export interface Leadership extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-const holdScript = defineScript(
+export const holdLead = defineScript(
   'lvnetHoldLeadership',
   `local held = redis.call('GET', KEYS[1])
    if held then
@@ -25,7 +26,7 @@ const holdScript = defineScript(
   2,
 );
 
-const releaseScript = defineScript(
+export const releaseLead = defineScript(
   'lvnetReleaseLeadership',
   `local held = redis.call('GET', KEYS[1])
    if held and string.sub(held, string.find(held, ' ', 1, true) + 1) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
@@ -33,18 +34,23 @@ const releaseScript = defineScript(
   1,
 );
 
-/** @param identity contains a random part drawn at process start */
+/**
+ * @param identity contains a random part drawn at process start
+ * @throws Failure('REDIS_UNREACHABLE')
+ */
 export async function createLeadership(url: string, identity: string, leaseMs: number): Promise<Leadership> {
-  const redis = await connectRedis(url, { role: 'command', name: 'lvnet-leadership' });
+  return leadershipOver(await openControlRedis(url, 'lvnet-leadership'), identity, leaseMs);
+}
+
+export function leadershipOver(redis: ControlRedis, identity: string, leaseMs: number): Leadership {
   const release = async () => {
-    await releaseScript.call(redis, [keys.leader()], [identity]).catch(() => 0); // it expires by itself
+    await redis.script(releaseLead, [keys.leader()], [identity]).catch(() => 0); // it expires by itself
     redis.disconnect();
   };
   return {
     async hold() {
-      const fence = Number(
-        await holdScript.call(redis, [keys.leader(), keys.leaderFence()], [identity, leaseMs]),
-      );
+      const names = [keys.leader(), keys.leaderFence()];
+      const fence = Number(await redis.script(holdLead, names, [identity, leaseMs]));
       return fence === 0 ? undefined : fence;
     },
     release,

@@ -2,6 +2,7 @@ import { connectRedis } from '@lvnet/redis';
 import { Queue } from 'bullmq';
 import type { Job } from './jobs.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
+import { attemptsOf, retryAfterMs } from './patience.js';
 
 /** Puts jobs into queues; adding a job whose id is queued or running is a no-op. */
 export interface Producer extends AsyncDisposable {
@@ -48,15 +49,11 @@ export async function createProducer(url: string): Promise<Producer> {
   };
 }
 
-/**
- * Finished jobs leave at once: whether work is done is read from the store, and the id is free again.
- * A train job is tried for ever (its run decides when it ends), the others a few times.
- */
+/** Finished jobs leave at once: whether work is done is read from the store, and the id is free again. */
 function jobOptions(job: Job) {
-  const patience = job.kind === 'train' ? 1_000_000 : 6;
   return {
-    attempts: patience,
-    backoff: { type: 'fixed', delay: 400 },
+    attempts: attemptsOf(job),
+    backoff: { type: 'fixed', delay: retryAfterMs },
     removeOnComplete: true,
     removeOnFail: true,
   };

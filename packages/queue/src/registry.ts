@@ -1,5 +1,6 @@
-import { connectRedis, keys } from '@lvnet/redis';
+import { keys } from '@lvnet/redis';
 import { z } from 'zod';
+import { openControlRedis, type ControlRedis } from './control-redis.js';
 
 /** A live worker, as it describes itself; the entry expires with its lease. */
 export interface WorkerEntry {
@@ -61,7 +62,6 @@ export interface Registry extends AsyncDisposable {
   /** The leader's wish; one with an older fencing number is ignored. */
   setRun(entry: RunEntry): Promise<void>;
   run(run: string): Promise<RunEntry | undefined>;
-  forgetRun(run: string): Promise<void>;
   reportProgress(run: string, progress: RunProgress): Promise<void>;
   progress(run: string): Promise<RunProgress | undefined>;
   request(request: ClusterRequest): Promise<void>;
@@ -75,59 +75,60 @@ const entryTtlSeconds = 24 * 3600;
 
 /** @throws Failure('REDIS_UNREACHABLE') */
 export async function openRegistry(url: string, name: string): Promise<Registry> {
-  const redis = await connectRedis(url, { role: 'command', name });
+  return registryOver(await openControlRedis(url, name));
+}
+
+export function registryOver(redis: ControlRedis): Registry {
+  const text = async (key: string) => (await redis.command('GET', key)) as string | null;
+  const list = async (command: string, ...args: (string | number)[]) =>
+    (await redis.command(command, ...args)) as (string | null)[];
   const close = () => {
     redis.disconnect();
     return Promise.resolve();
   };
   return {
     async announceWorker(entry, leaseMs) {
-      await redis.set(keys.worker(entry.worker), JSON.stringify(entry), 'PX', leaseMs);
-      await redis.sadd(keys.workers(), entry.worker);
+      await redis.command('SET', keys.worker(entry.worker), JSON.stringify(entry), 'PX', leaseMs);
+      await redis.command('SADD', keys.workers(), entry.worker);
     },
     async retireWorker(worker) {
-      await redis.del(keys.worker(worker));
-      await redis.srem(keys.workers(), worker);
+      await redis.command('DEL', keys.worker(worker));
+      await redis.command('SREM', keys.workers(), worker);
     },
     async workers() {
-      const names = (await redis.smembers(keys.workers())).sort();
+      const names = (await list('SMEMBERS', keys.workers())).filter((name) => name !== null).sort();
       if (names.length === 0) return [];
-      const found = await redis.mget(names.map((name) => keys.worker(name)));
+      const found = await list('MGET', ...names.map((name) => keys.worker(name)));
       const gone = names.filter((_, i) => typeof found[i] !== 'string');
-      if (gone.length > 0) await redis.srem(keys.workers(), ...gone);
-      return found.flatMap((text) => (typeof text === 'string' ? [JSON.parse(text) as WorkerEntry] : []));
+      if (gone.length > 0) await redis.command('SREM', keys.workers(), ...gone);
+      return found.flatMap((entry) => (typeof entry === 'string' ? [JSON.parse(entry) as WorkerEntry] : []));
     },
     async setRun(entry) {
-      const known = parseRun(await redis.get(keys.run(entry.run)));
+      const known = parseRun(await text(keys.run(entry.run)));
       if (known !== undefined && known.fence > entry.fence) return;
-      await redis.set(keys.run(entry.run), JSON.stringify(entry), 'EX', entryTtlSeconds);
+      await redis.command('SET', keys.run(entry.run), JSON.stringify(entry), 'EX', entryTtlSeconds);
     },
-    run: async (run) => parseRun(await redis.get(keys.run(run))),
-    async forgetRun(run) {
-      await redis.del(keys.run(run));
-    },
+    run: async (run) => parseRun(await text(keys.run(run))),
     async reportProgress(run, progress) {
-      await redis.set(keys.runProgress(run), JSON.stringify(progress), 'EX', entryTtlSeconds);
+      await redis.command('SET', keys.runProgress(run), JSON.stringify(progress), 'EX', entryTtlSeconds);
     },
     async progress(run) {
-      const text = await redis.get(keys.runProgress(run));
-      return text === null ? undefined : (JSON.parse(text) as RunProgress);
+      const found = await text(keys.runProgress(run));
+      return found === null ? undefined : (JSON.parse(found) as RunProgress);
     },
     async request(request) {
-      await redis.rpush(
-        keys.requests(),
-        JSON.stringify({ ...request, nonce: `${String(process.pid)}-${String(performance.now())}` }),
-      );
+      const nonce = `${String(process.pid)}-${String(performance.now())}`;
+      await redis.command('RPUSH', keys.requests(), JSON.stringify({ ...request, nonce }));
     },
     async pendingRequests() {
-      const texts = await redis.lrange(keys.requests(), 0, 99);
-      return texts.map((token) => ({ token, request: JSON.parse(token) as ClusterRequest }));
+      const tokens = (await list('LRANGE', keys.requests(), 0, 99)).filter((token) => token !== null);
+      return tokens.map((token) => ({ token, request: JSON.parse(token) as ClusterRequest }));
     },
     async settle(token) {
-      await redis.lrem(keys.requests(), 1, token);
+      await redis.command('LREM', keys.requests(), 1, token);
     },
     async leader() {
-      const held = await redis.get(keys.leader());
+      const held = await text(keys.leader());
       return held?.slice(held.indexOf(' ') + 1);
     },
     close,

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Failure, linkedAbort, sleep } from '@lvnet/core';
+import { Failure, linkedAbort, sleep, systemClock } from '@lvnet/core';
 import { createHost, openRegistry, type Host, type Job, type Registry, type WorkerEntry } from '@lvnet/queue';
 import type { Logger, Telemetry } from '@lvnet/telemetry';
 import { recordFact } from './facts.js';
+import { isStillWanted, isWantedMember, watchRelease } from './invitation.js';
 import type { ChildFact, EngineDescription } from './messages.js';
 import { createTrainerProcess, type TrainerProcess } from './trainer-process.js';
 
@@ -20,7 +21,6 @@ export interface SupervisorOptions {
 
 const leaseMs = 5_000;
 const beatMs = 1_000;
-const askMs = 400;
 
 /**
  * Holds the locks, the lease and the metrics of one device and never computes: everything heavy is
@@ -83,23 +83,19 @@ async function openHosts(
   ]);
 }
 
-/** A job is an invitation: is it still wanted? */
 async function doWork(job: Job, signal: AbortSignal, parts: Parts, fingerprint: string): Promise<void> {
-  const entry = await parts.registry.run(job.run);
-  if (entry !== undefined && OVER.has(entry.state)) return;
+  if (!(await isStillWanted(parts.registry, job))) return;
   if ((await parts.trainer.ready()).fingerprint !== fingerprint) throw otherEngine();
   await parts.trainer.run(job, { signal, why: () => 'leave' });
 }
 
-const OVER: ReadonlySet<string> = new Set(['done', 'failed', 'cancelled']);
-
 /** Member of a run until the run ends, the coordinator wants fewer members, or this worker leaves. */
 async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint: string): Promise<void> {
-  if (!(await isWanted(parts.registry, job))) return;
+  if (!(await isWantedMember(parts.registry, job))) return;
   if ((await parts.trainer.ready()).fingerprint !== fingerprint) throw otherEngine();
   const link = linkedAbort(signal);
   const watching = new AbortController();
-  const watch = watchRelease(parts.registry, job, watching.signal, () => {
+  const watch = watchRelease(parts.registry, job, systemClock, watching.signal, () => {
     link.abort();
   });
   parts.activity.text = `training ${job.run}`;
@@ -111,27 +107,6 @@ async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint
     link.release();
     parts.activity.text = 'idle';
   }
-}
-
-async function watchRelease(
-  registry: Registry,
-  job: Job,
-  signal: AbortSignal,
-  onReleased: () => void,
-): Promise<void> {
-  while (!signal.aborted) {
-    const wanted = await isWanted(registry, job, true).catch(() => true); // unreachable Redis releases nobody
-    if (!wanted) onReleased();
-    await sleep(askMs, signal).catch(() => undefined);
-  }
-}
-
-/** An unknown run is not begun, but not left either: control Redis may have come back empty. */
-async function isWanted(registry: Registry, job: Job, begun = false): Promise<boolean> {
-  if (job.kind !== 'train') return true;
-  const entry = await registry.run(job.run);
-  if (entry === undefined) return begun;
-  return entry.state === 'running' && job.slot < entry.slots;
 }
 
 async function giveUp(registry: Registry, job: Job, failure: Failure, logger: Logger): Promise<void> {

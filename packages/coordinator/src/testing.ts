@@ -1,0 +1,2 @@
+/** The coordinator's loop without its process, for simulations. */
+export { runCoordinator, type CoordinatorParts } from './coordinator.js';
