@@ -1,17 +1,22 @@
 // npm run simulate -- --seed S: replays one schedule of faults. --count N [--from S]: judges many of them.
 import { parseArgs } from 'node:util';
+import { playCluster, simulateCluster } from './cluster/simulate-cluster.js';
+import { drawClusterSchedule } from './cluster/schedule.js';
+import type { Outcome } from './outcome.js';
 import { drawSchedule } from './schedule.js';
 import { simulateRange } from './range.js';
 import { shrink } from './shrink.js';
-import { play, type Outcome } from './simulate.js';
+import { play, simulate } from './simulate.js';
 
-const usage = `Usage: npm run simulate -- --seed S [--shrink]
-       npm run simulate -- --count N [--from S] [--first] [--json]
+const usage = `Usage: npm run simulate -- --seed S [--cluster] [--shrink]
+       npm run simulate -- --count N [--from S] [--cluster] [--first] [--json]
 
-Trains a toy network on a simulated cluster with virtual time: members, exchange and views are the real ones,
-network, store and Redis are simulated, and faults strike by a schedule that follows from the seed.
+Plays schedules of faults in virtual time, each of which follows from its seed. Without --cluster a toy network
+is trained by real members, exchange and views over a simulated Redis; with it real coordinators lead runs and
+sweeps of simulated workers from submission to report.
 
   --seed S    plays one schedule and shows all that happened
+  --cluster   coordinators and workers instead of members and their exchange
   --shrink    leaves out the faults that its violation does not need
   --count N   plays N schedules and lists those that break a promise
   --from S    the first seed of these (default 1)
@@ -22,6 +27,7 @@ network, store and Redis are simulated, and faults strike by a schedule that fol
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
+    cluster: { type: 'boolean' },
     shrink: { type: 'boolean' },
     count: { type: 'string' },
     from: { type: 'string' },
@@ -31,16 +37,26 @@ const { values } = parseArgs({
   },
 });
 
-if (values.seed !== undefined) await replay(Number(values.seed));
-else if (values.count !== undefined) await judge(Number(values.from ?? 1), Number(values.count));
+if (values.seed !== undefined) {
+  const seed = Number(values.seed);
+  if (values.cluster === true) await replay(drawClusterSchedule(seed), playCluster);
+  else await replay(drawSchedule(seed), play);
+} else if (values.count !== undefined) await judge(Number(values.from ?? 1), Number(values.count));
 else {
   process.stdout.write(usage);
   if (values.help !== true) process.exitCode = 2;
 }
 
-async function replay(seed: number): Promise<void> {
-  let schedule = drawSchedule(seed);
-  if (values.shrink === true) schedule = await shrink(schedule);
+interface Drawn {
+  seed: number;
+  faults: readonly { kind: string }[];
+}
+
+async function replay<S extends Drawn>(
+  drawn: S,
+  play: (schedule: S, isTraced: boolean) => Promise<Outcome<S>>,
+): Promise<void> {
+  const schedule = values.shrink === true ? await shrink(drawn, play) : drawn;
   const outcome = await play(schedule, true);
   process.stdout.write(
     `${JSON.stringify(schedule, undefined, 1)}\n${outcome.trace.join('\n')}\n${verdict(outcome)}\n`,
@@ -49,7 +65,9 @@ async function replay(seed: number): Promise<void> {
 }
 
 async function judge(from: number, count: number): Promise<void> {
-  const report = await simulateRange({ from, count, first: values.first === true }, (outcome) => {
+  const range = { from, count, first: values.first === true };
+  const simulateOne = values.cluster === true ? simulateCluster : simulate;
+  const report = await simulateRange(range, simulateOne, (outcome) => {
     if (outcome.violations.length > 0) process.stderr.write(`${verdict(outcome)}\n`);
   });
   if (values.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
@@ -65,7 +83,7 @@ async function judge(from: number, count: number): Promise<void> {
   if (report.bad.length > 0) process.exitCode = 1;
 }
 
-function verdict({ schedule, violations, virtualMs }: Outcome): string {
+function verdict({ schedule, violations, virtualMs }: Outcome<Drawn>): string {
   const found = violations.length === 0 ? 'all promises held' : violations.join('\n  ');
   return `seed ${String(schedule.seed)} (${(virtualMs / 1000).toFixed(1)} s): ${found}`;
 }

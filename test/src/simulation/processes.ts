@@ -5,16 +5,20 @@ import { emptyReport, merge, type RangeReport } from './range.js';
 
 const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
+/** Members and their exchange, or coordinators and workers. */
+export type SimulationKind = 'exchange' | 'cluster';
+
 /** Plays a range of seeds in as many processes as are asked for. */
 export async function simulateInProcesses(
   from: number,
   count: number,
   processes: number,
+  kind: SimulationKind = 'exchange',
 ): Promise<RangeReport> {
   const share = Math.ceil(count / processes);
   const starts = Array.from({ length: processes }, (_, i) => from + i * share);
   const reports = await Promise.all(
-    starts.map((start) => simulateInProcess(start, Math.min(share, from + count - start))),
+    starts.map((start) => simulateInProcess(start, Math.min(share, from + count - start), { kind })),
   );
   const report = emptyReport();
   for (const part of reports) merge(report, part);
@@ -22,7 +26,11 @@ export async function simulateInProcesses(
 }
 
 /** Plays a range of seeds in a process of its own, with a bug planted into it if one is given. */
-export async function simulateInProcess(from: number, count: number, bug?: Mutation): Promise<RangeReport> {
+export async function simulateInProcess(
+  from: number,
+  count: number,
+  { kind = 'exchange', bug }: { kind?: SimulationKind; bug?: Mutation } = {},
+): Promise<RangeReport> {
   const planted = bug === undefined ? [] : ['--import', pathOf('./mutate.js')];
   const range = [
     '--from',
@@ -30,6 +38,7 @@ export async function simulateInProcess(from: number, count: number, bug?: Mutat
     '--count',
     String(count),
     '--json',
+    ...(kind === 'cluster' ? ['--cluster'] : []),
     ...(bug === undefined ? [] : ['--first']),
   ];
   const env = { ...process.env, LVNET_MUTATION: JSON.stringify(bug) };

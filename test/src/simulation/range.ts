@@ -1,4 +1,4 @@
-import { simulate, type Outcome } from './simulate.js';
+import type { Outcome } from './outcome.js';
 
 /** What many schedules came to. */
 export interface RangeReport {
@@ -18,10 +18,13 @@ export interface Range {
   first?: boolean;
 }
 
+type AnyOutcome = Outcome<{ seed: number; faults: readonly { kind: string }[] }>;
+
 /** Plays the schedules of the seeds `from` to `from + count - 1`, one after the other. */
 export async function simulateRange(
   { from, count, first = false }: Range,
-  onOutcome: (outcome: Outcome) => void = () => undefined,
+  simulate: (seed: number) => Promise<AnyOutcome>,
+  onOutcome: (outcome: AnyOutcome) => void = () => undefined,
 ): Promise<RangeReport> {
   const report = emptyReport();
   for (let seed = from; seed < from + count; seed++) {
@@ -35,7 +38,7 @@ export async function simulateRange(
 
 export const emptyReport = (): RangeReport => ({ schedules: 0, events: 0, faults: {}, facts: {}, bad: [] });
 
-function add(report: RangeReport, { schedule, events, violations, facts }: Outcome): void {
+function add(report: RangeReport, { schedule, events, violations, facts }: AnyOutcome): void {
   report.schedules++;
   report.events += events;
   for (const kind of new Set(schedule.faults.map((fault) => fault.kind))) addTo(report.faults, kind, 1);

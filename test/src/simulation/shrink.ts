@@ -1,16 +1,16 @@
-import type { Fault, Schedule } from './schedule.js';
-import { play } from './simulate.js';
+import type { Outcome } from './outcome.js';
 
 /** The schedule without the faults that a violation does not need. */
-export async function shrink(schedule: Schedule): Promise<Schedule> {
+export async function shrink<S extends { seed: number; faults: readonly { kind: string }[] }>(
+  schedule: S,
+  play: (schedule: S, isTraced: boolean) => Promise<Outcome<S>>,
+): Promise<S> {
   let best = schedule;
   for (let at = 0; at < best.faults.length;) {
-    const fewer = { ...best, faults: withoutOne(best.faults, at) };
+    const fewer = { ...best, faults: best.faults.filter((_, i) => i !== at) };
     const { violations } = await play(fewer, false);
     if (violations.length > 0) best = fewer;
     else at++;
   }
   return best;
 }
-
-const withoutOne = (faults: readonly Fault[], at: number): Fault[] => faults.filter((_, i) => i !== at);

@@ -1,4 +1,5 @@
 import { sumAlone } from '@lvnet/exchange';
+import type { Outcome } from './outcome.js';
 import { drawSchedule, type Fault, type Schedule } from './schedule.js';
 import { startMember, type Plan, type SimMember } from './sim-member.js';
 import { createSimRedis } from './sim-redis.js';
@@ -6,26 +7,13 @@ import { createSimStore } from './sim-store.js';
 import { toyHash, toyLeaf, toyNext, toyStart } from './toy.js';
 import { createProcess, createWorld, type SimProcess } from './world.js';
 
-export interface Outcome {
-  schedule: Schedule;
-  /** What must never happen, in words; none for a good run. */
-  violations: string[];
-  virtualMs: number;
-  events: number;
-  /** Every remarkable thing in order, where it was asked for. */
-  trace: string[];
-  lives: number;
-  /** What members told of, by kind. */
-  facts: Record<string, number>;
-}
-
 /** Once the last fault is over, training goes on within this. */
 const recoveryMs = 30_000;
 
 /** Plays the schedule of a seed. */
-export const simulate = (seed: number): Promise<Outcome> => play(drawSchedule(seed), false);
+export const simulate = (seed: number): Promise<Outcome<Schedule>> => play(drawSchedule(seed), false);
 
-export async function play(schedule: Schedule, isTraced: boolean): Promise<Outcome> {
+export async function play(schedule: Schedule, isTraced: boolean): Promise<Outcome<Schedule>> {
   const world = createWorld(schedule.seed);
   const trace: string[] = [];
   const violations: string[] = [];
@@ -251,7 +239,6 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
     virtualMs: world.nowMs(),
     events: world.events(),
     trace,
-    lives: store.lives.size,
     facts,
   };
 }

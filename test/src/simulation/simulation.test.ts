@@ -72,7 +72,7 @@ describe('a bug planted into the protocol', () => {
   for (const { name, found, ...bug } of bugs) {
     it(`is found: ${name}`, async function () {
       this.timeout(120_000);
-      const { bad } = await simulateInProcess(1, 1_000, bug);
+      const { bad } = await simulateInProcess(1, 1_000, { bug });
       assert.ok(bad.length > 0, 'no schedule found it');
       assert.match(bad.map(({ violations }) => violations.join('\n')).join('\n'), found);
     });
