@@ -7,6 +7,7 @@ import { emptyCluster, isOver, noFacts, type ClusterEvent, type ClusterState } f
 import { createExecutor, type Executor } from './execute.js';
 import { createObserver, type Observer } from './observe.js';
 import { rediscover } from './rediscover.js';
+import { createLead, lostLead, type Lead } from './lead.js';
 import { advance } from './reducer.js';
 
 export interface CoordinatorParts {
@@ -32,6 +33,13 @@ interface Reign {
   discoveredMs: number;
 }
 
+/** What all turns of this process share. */
+interface Loop extends CoordinatorParts {
+  lead: Lead;
+  /** Numbers the events that this process records: it may lead twice under the same fencing number. */
+  nextEvent: () => number;
+}
+
 const rediscoverEveryMs = 10_000;
 
 /**
@@ -39,74 +47,87 @@ const rediscoverEveryMs = 10_000;
  * again; nothing is lost, because every turn starts from what the store and the registry show.
  */
 export async function runCoordinator(parts: CoordinatorParts, signal: AbortSignal): Promise<void> {
+  const lead = createLead(parts.leadership, parts.clock, {
+    everyMs: parts.turnMs,
+    onFailed: (error) => {
+      parts.logger.warn('control Redis does not answer; trying again', { error });
+    },
+  });
+  let eventCount = 0;
+  const loop: Loop = { ...parts, lead, nextEvent: () => eventCount++ };
+  await Promise.all([lead.keep(signal), takeTurns(loop, signal)]);
+}
+
+async function takeTurns(loop: Loop, signal: AbortSignal): Promise<void> {
   let reign: Reign | undefined;
   while (!signal.aborted) {
     try {
-      reign = await takeTurn(parts, reign);
-      await parts.onTurn(reign?.state);
-      await parts.clock.sleep(parts.turnMs, signal);
+      reign = await takeTurn(loop, reign);
+      await loop.onTurn(reign?.state);
+      await loop.clock.sleep(loop.turnMs, signal);
     } catch (error) {
       const failure = asFailure(error);
       if (failure.code === 'CANCELLED') break;
       reign = undefined; // what this turn decided may not have reached the store: look again
-      parts.logger.warn(`coordinator turn failed: ${failure.message}`, { code: failure.code, error });
-      await parts.clock.sleep(1_000, signal).catch(() => undefined);
+      loop.logger.warn(`coordinator turn failed: ${failure.message}`, { code: failure.code, error });
+      await loop.clock.sleep(1_000, signal).catch(() => undefined);
     }
   }
 }
 
-async function takeTurn(parts: CoordinatorParts, before: Reign | undefined): Promise<Reign | undefined> {
-  const fence = await parts.leadership.hold();
+async function takeTurn(loop: Loop, before: Reign | undefined): Promise<Reign | undefined> {
+  const fence = loop.lead.fence();
   if (fence === undefined) return undefined;
-  const reign = before?.fence === fence ? before : beginReign(parts, fence);
-  const requests = await parts.registry.pendingRequests();
-  for (const event of await look(parts, reign, requests)) await handle(reign, event);
+  const reign = before?.fence === fence ? before : beginReign(loop, fence);
+  const requests = await loop.registry.pendingRequests();
+  await look(loop, reign, requests);
   for (const { token, request } of requests) {
-    await handle(reign, { kind: 'requested', request });
-    await parts.registry.settle(token);
-    parts.onRequest(request);
+    await handle(loop, reign, { kind: 'requested', request });
+    await loop.registry.settle(token);
+    loop.onRequest(request);
   }
-  await handle(reign, { kind: 'tick' });
+  await handle(loop, reign, { kind: 'tick' });
   return reign;
 }
 
-function beginReign(parts: CoordinatorParts, fence: number): Reign {
-  const startedMs = parts.clock.now();
-  parts.logger.info('leading', { fence });
+function beginReign(loop: Loop, fence: number): Reign {
+  loop.logger.info('leading', { fence });
   return {
     fence,
     state: emptyCluster,
-    executor: createExecutor(parts, { fence, startedMs }),
-    observer: createObserver(parts.store),
+    executor: createExecutor(loop, { fence, nextEvent: loop.nextEvent }),
+    observer: createObserver(loop.store),
     discoveredMs: Number.NEGATIVE_INFINITY,
   };
 }
 
-/** Everything new that the store and the registry show, as events in the order in which they make sense. */
-async function look(
-  parts: CoordinatorParts,
-  reign: Reign,
-  requests: readonly StoredRequest[],
-): Promise<ClusterEvent[]> {
-  const events: ClusterEvent[] = [];
-  const nowMs = parts.clock.monotonicMs();
-  const submitted = requests.some(({ request }) => request.kind.startsWith('submitted'));
-  if (submitted || nowMs - reign.discoveredMs > rediscoverEveryMs) {
-    events.push(...(await rediscover(parts.store, reign.state)));
+/**
+ * Takes in everything new that the store and the registry show. Runs that were found just now are looked
+ * at, too: nothing may be decided about a run whose facts are not known.
+ */
+async function look(loop: Loop, reign: Reign, requests: readonly StoredRequest[]): Promise<void> {
+  const nowMs = loop.clock.monotonicMs();
+  const isNews = requests.some(({ request }) => isUnknown(reign.state, request));
+  if (isNews || nowMs - reign.discoveredMs > rediscoverEveryMs) {
+    for (const event of await rediscover(loop.store, reign.state)) await handle(loop, reign, event);
     reign.discoveredMs = nowMs;
   }
-  events.push({ kind: 'workersSeen', workers: await parts.registry.workers() });
+  await handle(loop, reign, { kind: 'workersSeen', workers: await loop.registry.workers() });
   for (const run of reign.state.runs.values()) {
     if (isOver(run.state) && run.facts !== noFacts) continue;
-    events.push({ kind: 'runObserved', run: run.document.run, facts: await reign.observer.facts(run) });
+    const facts = await reign.observer.facts(run);
+    await handle(loop, reign, { kind: 'runObserved', run: run.document.run, facts });
   }
-  return events;
 }
 
-async function handle(reign: Reign, event: ClusterEvent): Promise<void> {
+const isUnknown = (state: ClusterState, request: ClusterRequest): boolean =>
+  request.kind === 'submittedSweep' ? !state.sweeps.has(request.sweep) : !state.runs.has(request.run);
+
+async function handle(loop: Loop, reign: Reign, event: ClusterEvent): Promise<void> {
   const { state, commands } = advance(reign.state, event);
   reign.state = state;
   for (const command of commands) {
+    if (loop.lead.fence() !== reign.fence) throw lostLead();
     const found = await reign.executor.execute(command, reign.state);
     for (const event of found) reign.state = advance(reign.state, event).state;
   }

@@ -28,11 +28,10 @@ const ensureAgainMs = 2_000;
 
 export function createExecutor(
   { store, registry, producer, clock, writeSweepReport }: ExecutorParts,
-  leader: { fence: number; startedMs: number },
+  leader: { fence: number; nextEvent: () => number },
 ): Executor {
   const offeredMs = new Map<string, number>();
   const wished = new Map<string, { text: string; atMs: number }>();
-  let recorded = 0;
 
   return {
     async execute(command, state) {
@@ -54,7 +53,7 @@ export function createExecutor(
           return [];
         }
         case 'record': {
-          const position = { leader: leader.startedMs, count: recorded++ };
+          const position = { leader: leader.fence, count: leader.nextEvent() };
           const at = new Date(clock.now()).toISOString();
           await recordRunEvent(store, command.run, position, {
             at,

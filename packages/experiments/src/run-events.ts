@@ -10,8 +10,8 @@ export interface RunEvent {
 }
 
 /**
- * Writes one immutable part of the event log. Parts sort by (when the leader took over, count): the
- * fencing number alone would start again after control Redis came back empty.
+ * Writes one immutable part of the event log. Parts sort by (the leader's fencing number, count), so that
+ * what a former leader writes late comes before what its successor writes, whatever their clocks say.
  */
 export async function recordRunEvent(
   store: Store,

@@ -2,10 +2,13 @@ import { defineScript, keys } from '@lvnet/redis';
 import { openControlRedis, type ControlRedis } from './control-redis.js';
 
 /**
- * One coordinator acts at a time. The lock carries a fencing number that only grows: whatever the
- * leader writes can be told from what a former, sleeping leader writes late.
+ * One coordinator acts at a time. The lock carries a fencing number that only grows, also when control
+ * Redis comes back empty or with old data, because it follows the server's clock: whatever the leader
+ * writes can be told from what a former, sleeping leader writes late.
  */
 export interface Leadership extends AsyncDisposable {
+  /** Who does not renew the lock for so long has lost it. */
+  readonly leaseMs: number;
   /** Takes or renews the lock; the fencing number, or undefined while another leads. */
   hold(): Promise<number | undefined>;
   release(): Promise<void>;
@@ -20,8 +23,12 @@ export const holdLead = defineScript(
      redis.call('PEXPIRE', KEYS[1], ARGV[2])
      return tonumber(string.sub(held, 1, cut - 1))
    end
-   local fence = redis.call('INCR', KEYS[2])
-   redis.call('SET', KEYS[1], fence .. ' ' .. ARGV[1], 'PX', ARGV[2])
+   local time = redis.call('TIME')
+   local now = time[1] * 1000 + math.floor(time[2] / 1000)
+   local fence = math.max(tonumber(redis.call('GET', KEYS[2]) or 0) + 1, now)
+   local text = string.format('%.0f', fence)
+   redis.call('SET', KEYS[2], text)
+   redis.call('SET', KEYS[1], text .. ' ' .. ARGV[1], 'PX', ARGV[2])
    return fence`,
   2,
 );
@@ -48,6 +55,7 @@ export function leadershipOver(redis: ControlRedis, identity: string, leaseMs: n
     redis.disconnect();
   };
   return {
+    leaseMs,
     async hold() {
       const names = [keys.leader(), keys.leaderFence()];
       const fence = Number(await redis.script(holdLead, names, [identity, leaseMs]));

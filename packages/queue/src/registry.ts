@@ -1,4 +1,4 @@
-import { keys } from '@lvnet/redis';
+import { defineScript, keys } from '@lvnet/redis';
 import { z } from 'zod';
 import { openControlRedis, type ControlRedis } from './control-redis.js';
 
@@ -73,6 +73,16 @@ export interface Registry extends AsyncDisposable {
 
 const entryTtlSeconds = 24 * 3600;
 
+/** In one go: between a look and a write another leader could have written. */
+export const setRunEntry = defineScript(
+  'lvnetSetRunEntry',
+  `local known = redis.call('GET', KEYS[1])
+   if known and cjson.decode(known).fence > tonumber(ARGV[2]) then return 0 end
+   redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+   return 1`,
+  1,
+);
+
 /** @throws Failure('REDIS_UNREACHABLE') */
 export async function openRegistry(url: string, name: string): Promise<Registry> {
   return registryOver(await openControlRedis(url, name));
@@ -104,9 +114,8 @@ export function registryOver(redis: ControlRedis): Registry {
       return found.flatMap((entry) => (typeof entry === 'string' ? [JSON.parse(entry) as WorkerEntry] : []));
     },
     async setRun(entry) {
-      const known = parseRun(await text(keys.run(entry.run)));
-      if (known !== undefined && known.fence > entry.fence) return;
-      await redis.command('SET', keys.run(entry.run), JSON.stringify(entry), 'EX', entryTtlSeconds);
+      const args = [JSON.stringify(entry), entry.fence, entryTtlSeconds];
+      await redis.script(setRunEntry, [keys.run(entry.run)], args);
     },
     run: async (run) => parseRun(await text(keys.run(run))),
     async reportProgress(run, progress) {

@@ -1,5 +1,5 @@
 /** Leadership and registry over a server of one's own, for simulations, and what a queue does about failures. */
 export type { ControlRedis } from './control-redis.js';
 export { holdLead, leadershipOver, releaseLead } from './leadership.js';
-export { registryOver } from './registry.js';
+export { registryOver, setRunEntry } from './registry.js';
 export { afterFailure, attemptsOf, retryAfterMs } from './patience.js';

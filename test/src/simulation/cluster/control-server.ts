@@ -1,4 +1,4 @@
-import { holdLead, releaseLead } from '@lvnet/queue/testing';
+import { holdLead, releaseLead, setRunEntry } from '@lvnet/queue/testing';
 import type { RedisScript } from '@lvnet/redis';
 import type { World } from '../world.js';
 import { createQueues, type Queues } from './queues.js';
@@ -85,13 +85,6 @@ export function createControlServer(
         return text(key);
       case 'SET':
         write(key, first, Number(life) * (unit === 'EX' ? 1_000 : 1));
-        if (/^lvnet:run:[^:]+$/.test(key))
-          onEvent({
-            kind: 'entry',
-            fence: (JSON.parse(first) as { fence: number }).fence,
-            run: key,
-            accepted: true,
-          });
         return 'OK';
       case 'DEL':
         return data.delete(key) ? 1 : 0;
@@ -132,7 +125,7 @@ export function createControlServer(
           onEvent({ kind: 'leads', fence: Number(held[0]), identity, isNew: false });
           return Number(held[0]);
         }
-        const fence = Number(text(second) ?? 0) + 1;
+        const fence = Math.max(Number(text(second) ?? 0) + 1, epochMs + Math.floor(world.nowMs()));
         write(second, String(fence));
         write(first, `${String(fence)} ${identity}`, Number(leaseMs));
         onEvent({ kind: 'leads', fence, identity, isNew: true });
@@ -143,6 +136,14 @@ export function createControlServer(
         data.delete(first);
         onEvent({ kind: 'released', identity: args[0] ?? '' });
         return 1;
+      case setRunEntry.lua: {
+        const [entry = '', fence, seconds] = args;
+        const known = text(first);
+        const accepted = known === null || (JSON.parse(known) as { fence: number }).fence <= Number(fence);
+        if (accepted) write(first, entry, Number(seconds) * 1_000);
+        onEvent({ kind: 'entry', fence: Number(fence), run: first, accepted });
+        return accepted ? 1 : 0;
+      }
       default:
         throw new Error('a script that the simulation does not know');
     }
