@@ -64,7 +64,12 @@ async function run(bullJob: BullJob<Job>, options: HostOptions, signal: AbortSig
     await options.process(job, signal);
   } catch (error) {
     const failure = asFailure(error);
-    if (afterFailure(job, failure, bullJob.attemptsMade + 1) === 'again') throw failure;
+    const before = typeof bullJob.progress === 'number' ? bullJob.progress : 0;
+    const { verdict, failureCount } = afterFailure(job, failure, before);
+    if (verdict === 'again') {
+      if (failureCount > before) await bullJob.updateProgress(failureCount);
+      throw failure;
+    }
     await options.onGivenUp(job, failure);
     throw new UnrecoverableError(failure.message);
   }

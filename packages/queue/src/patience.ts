@@ -1,21 +1,39 @@
-import type { Failure } from '@lvnet/core';
+import type { Failure, FailureCode } from '@lvnet/core';
 import type { Job } from './jobs.js';
 
 /** A failed attempt is tried again after this. */
 export const retryAfterMs = 400;
 
 /** A train job is tried for ever (its run decides when it ends), the others a few times. */
-export const attemptsOf = (job: Job): number => (job.kind === 'train' ? 1_000_000 : 6);
+const patienceOf = (job: Job): number => (job.kind === 'train' ? Number.POSITIVE_INFINITY : 6);
 
-/** What becomes of a job after a failed attempt. */
-export function afterFailure(job: Job, failure: Failure, attemptsMade: number): 'again' | 'giveUp' {
-  if (failure.code === 'CANCELLED') return 'again'; // its worker went away
-  // Trying again cannot mend what the user has to mend.
-  if (permanent.has(failure.code)) return 'giveUp';
-  return attemptsMade >= attemptsOf(job) ? 'giveUp' : 'again';
+/**
+ * What becomes of a job after a failed attempt. What the world does to it (a store that is away, a worker
+ * that leaves) is not its fault: it is tried again until that is over.
+ *
+ * @param failureCount failures of this job before, as this function counted them
+ */
+export function afterFailure(
+  job: Job,
+  failure: Failure,
+  failureCount: number,
+): { verdict: 'again' | 'giveUp'; failureCount: number } {
+  if (passing.has(failure.code)) return { verdict: 'again', failureCount };
+  const count = failureCount + 1;
+  const isHopeless = permanent.has(failure.code) || count >= patienceOf(job);
+  return { verdict: isHopeless ? 'giveUp' : 'again', failureCount: count };
 }
 
-const permanent: ReadonlySet<string> = new Set([
+/** Goes by without the job's or the user's doing. */
+const passing: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  'CANCELLED',
+  'STORE_UNREACHABLE',
+  'STORE_FULL',
+  'REDIS_UNREACHABLE',
+]);
+
+/** Trying again cannot mend what the user has to mend. */
+const permanent: ReadonlySet<FailureCode> = new Set<FailureCode>([
   'NIFTI_INVALID',
   'VOLUME_INVALID',
   'VOLUME_SHAPE_MISMATCH',

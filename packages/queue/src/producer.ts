@@ -2,7 +2,7 @@ import { connectRedis } from '@lvnet/redis';
 import { Queue } from 'bullmq';
 import type { Job } from './jobs.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
-import { attemptsOf, retryAfterMs } from './patience.js';
+import { retryAfterMs } from './patience.js';
 
 /** Puts jobs into queues; adding a job whose id is queued or running is a no-op. */
 export interface Producer extends AsyncDisposable {
@@ -35,7 +35,7 @@ export async function createProducer(url: string): Promise<Producer> {
   };
   return {
     async ensure(ref, jobId, job) {
-      await open(ref).add(job.kind, job, { jobId, ...jobOptions(job) });
+      await open(ref).add(job.kind, job, { jobId, ...jobOptions });
     },
     async withdraw(ref, jobId) {
       const job = await open(ref).getJob(jobId);
@@ -49,15 +49,16 @@ export async function createProducer(url: string): Promise<Producer> {
   };
 }
 
-/** Finished jobs leave at once: whether work is done is read from the store, and the id is free again. */
-function jobOptions(job: Job) {
-  return {
-    attempts: attemptsOf(job),
-    backoff: { type: 'fixed', delay: retryAfterMs },
-    removeOnComplete: true,
-    removeOnFail: true,
-  };
-}
+/**
+ * Finished jobs leave at once: whether work is done is read from the store, and the id is free again. When
+ * a job has failed often enough its host decides, which knows why.
+ */
+const jobOptions = {
+  attempts: 1_000_000,
+  backoff: { type: 'fixed', delay: retryAfterMs },
+  removeOnComplete: true,
+  removeOnFail: true,
+};
 
 /** ioredis reconnects by itself; commands sent meanwhile fail on their own. */
 function ignoreReconnects(): void {

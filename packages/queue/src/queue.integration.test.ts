@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Failure } from '@lvnet/core';
+import { Failure, type FailureCode } from '@lvnet/core';
 import { connectRedis, startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
 import { createHost } from './host.js';
 import type { Job } from './jobs.js';
@@ -118,6 +118,30 @@ describe('queue on a real Redis', function () {
     assert.ok(host);
     await until(() => given.length > 0);
     assert.deepEqual(given, ['NIFTI_INVALID']);
+  });
+
+  it('tries again what failed because the store was away, and only counts the job’s own failures', async () => {
+    await using producer = await createProducer(redis.url);
+    await producer.ensure({ kind: 'prepare' }, 'prepare-r-2', { kind: 'prepare', run: 'r', case: '2' });
+    const codes: FailureCode[] = [
+      'STORE_UNREACHABLE',
+      ...Array.from({ length: 6 }, () => 'CHILD_DIED' as const),
+    ];
+    let attempt = 0;
+    const given: number[] = [];
+    await using host = await createHost({
+      url: redis.url,
+      queue: { kind: 'prepare' },
+      worker: 'w',
+      process: () => Promise.reject(new Failure(codes[attempt++] ?? 'INTERNAL', {}, { message: 'no' })),
+      onGivenUp: () => {
+        given.push(attempt);
+        return Promise.resolve();
+      },
+    });
+    assert.ok(host);
+    await until(() => given.length > 0);
+    assert.deepEqual(given, [7]);
   });
 
   it('starts a killed holder’s job elsewhere within seconds', async () => {

@@ -2,4 +2,4 @@
 export type { ControlRedis } from './control-redis.js';
 export { holdLead, leadershipOver, releaseLead } from './leadership.js';
 export { registryOver, setRunEntry } from './registry.js';
-export { afterFailure, attemptsOf, retryAfterMs } from './patience.js';
+export { afterFailure, retryAfterMs } from './patience.js';
