@@ -80,6 +80,13 @@ describe('writeRunReport', function () {
     }
   });
 
+  it('leaves a report.json as it is that another worker wrote meanwhile', async () => {
+    const store = memoryStore();
+    await store.put(`${folder}/report.json`, 'theirs');
+    await writeRunReport(store, 'r1', runInput());
+    assert.equal(await text(store, 'report.json'), 'theirs');
+  });
+
   it('puts every fact into report.json, undefined metrics as null', async () => {
     const store = memoryStore();
     await writeRunReport(store, 'r1', runInput());

@@ -1,3 +1,4 @@
+import { Failure } from '@lvnet/core';
 import type { Store } from '@lvnet/store';
 import { chartPicture } from './chart.js';
 import { summariseSplits, type SplitSummary } from './case-statistics.js';
@@ -18,7 +19,7 @@ export interface RunReport extends Omit<RunReportInput, 'overlays'> {
 
 /**
  * Writes `runs/<run>/report/`: loss.png, dice.png and one picture per overlay, cases.csv, report.html and,
- * last of all, report.json, whose presence says that the report is complete. The same input writes the same bytes.
+ * last of all, report.json, whose presence says that the report is complete; one that is there stays. The same input writes the same bytes.
  *
  * @throws Failure('SHAPE_MISMATCH') for an overlay whose parts differ in size; the store's failures
  */
@@ -41,8 +42,17 @@ export async function writeRunReport(store: Store, run: string, input: RunReport
       ...slices.map(({ file, title, case: id }) => ({ file, title, case: id })),
     ],
   };
-  await store.put(`${folder}/report.json`, `${JSON.stringify(report, null, 1)}\n`);
+  await putOnce(store, `${folder}/report.json`, `${JSON.stringify(report, null, 1)}\n`);
   return report;
+}
+
+/** A report is there once: where two workers write it at the same time, the first one's stays. */
+async function putOnce(store: Store, key: string, text: string): Promise<void> {
+  try {
+    await store.put(key, text, { ifAbsent: true });
+  } catch (error) {
+    if (!(error instanceof Failure && error.code === 'STORE_CONFLICT')) throw error;
+  }
 }
 
 function withoutOverlays(input: RunReportInput): Omit<RunReportInput, 'overlays'> {

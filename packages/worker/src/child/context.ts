@@ -27,7 +27,3 @@ export async function readRunDocument(store: Store, run: string): Promise<RunDoc
 export async function readPlan(store: Store, run: string): Promise<TrainingPlan> {
   return readJson(store, runKeys.plan(run));
 }
-
-export async function writeDocument(store: Store, key: string, value: unknown): Promise<void> {
-  await store.put(key, `${JSON.stringify(value, null, 1)}\n`);
-}

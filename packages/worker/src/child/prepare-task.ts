@@ -1,8 +1,8 @@
 import { Failure, invariant } from '@lvnet/core';
-import { runKeys, type PreparedRecord, type RunDocument } from '@lvnet/experiments';
+import { putDocument, runKeys, type PreparedRecord, type RunDocument } from '@lvnet/experiments';
 import type { PrepareJob } from '@lvnet/queue';
 import { discoverCases, ensurePrepared, transformFor, type CaseFiles } from '@lvnet/volumes';
-import { readRunDocument, writeDocument, type TaskContext } from './context.js';
+import { readRunDocument, type TaskContext } from './context.js';
 
 /** Brings one case into the store in prepared form; the record tells the sampler what it needs. */
 export async function prepareTask(job: PrepareJob, { store }: TaskContext): Promise<void> {
@@ -15,7 +15,7 @@ export async function prepareTask(job: PrepareJob, { store }: TaskContext): Prom
     filesOf(document, job.case),
   );
   const record: PreparedRecord = { case: job.case, ...facts };
-  await writeDocument(store, key, record);
+  await putDocument(store, key, record);
 }
 
 function expectedHash(document: RunDocument, id: string): string {

@@ -26,6 +26,7 @@ type ReportJob = Extract<ValidateJob, { subject: 'report' }>;
 
 /** Gathers what the store holds of a finished run and writes its report, pictures and table. */
 export async function reportTask(job: ReportJob, { store }: TaskContext): Promise<void> {
+  if ((await store.head(runKeys.report(job.run))) !== undefined) return;
   const document = await readRunDocument(store, job.run);
   const plan = await readPlan(store, job.run);
   const finished = await readJson<FinishedDocument>(store, runKeys.finished(job.run));

@@ -1,9 +1,9 @@
 import { checkpointSteps } from '@lvnet/checkpoints';
-import { readJsonIfThere, runKeys, type Verdict } from '@lvnet/experiments';
+import { putDocument, readJsonIfThere, runKeys, type Verdict } from '@lvnet/experiments';
 import type { RunProgress, TrainJob } from '@lvnet/queue';
 import { trainRun, type TrainingFact } from '@lvnet/training';
 import { trainingSpecOf } from '../training-spec.js';
-import { readPlan, readRunDocument, writeDocument, type TaskContext, type TaskStop } from './context.js';
+import { readPlan, readRunDocument, type TaskContext, type TaskStop } from './context.js';
 
 /** A member of a run until it ends or this member is to leave. */
 export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskStop): Promise<void> {
@@ -37,7 +37,9 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
       ...(document.parent === null ? [] : [start]), // a fork's first steps can be done again from nowhere else
       ...(await referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0)),
     ],
-    finish: (finished) => writeDocument(store, runKeys.finished(job.run), { run: job.run, ...finished }),
+    finish: async (finished) => {
+      await putDocument(store, runKeys.finished(job.run), { run: job.run, ...finished });
+    },
     report: factPasser(job.run, context),
   });
 }

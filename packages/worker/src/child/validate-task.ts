@@ -1,12 +1,18 @@
 import { checkpointFolder, readWeights } from '@lvnet/checkpoints';
 import { invariant } from '@lvnet/core';
 import { evaluateCase } from '@lvnet/evaluation';
-import { runKeys, type CaseResult, type PreparedRecord, type RunDocument } from '@lvnet/experiments';
+import {
+  putDocument,
+  runKeys,
+  type CaseResult,
+  type PreparedRecord,
+  type RunDocument,
+} from '@lvnet/experiments';
 import type { ValidateJob } from '@lvnet/queue';
 import { encodeSafetensors } from '@lvnet/safetensors';
 import { modelOf, predictCase, type Model } from '@lvnet/training';
 import { loadPrepared, restoreMask, sourceLabel, type PreparedCase } from '@lvnet/volumes';
-import { readPlan, readRunDocument, writeDocument, type TaskContext } from './context.js';
+import { readPlan, readRunDocument, type TaskContext } from './context.js';
 
 type CaseJob = Extract<ValidateJob, { subject: 'case' }>;
 
@@ -34,7 +40,7 @@ export async function validateTask(job: CaseJob, context: TaskContext): Promise<
     volumeMl: (countSet(prediction) * spacingMm[0] * spacingMm[1] * spacingMm[2]) / 1000,
     seconds: (performance.now() - startMs) / 1000,
   };
-  await writeDocument(store, key, result);
+  await putDocument(store, key, result);
 }
 
 async function recordOf({ store }: TaskContext, job: CaseJob): Promise<PreparedRecord> {

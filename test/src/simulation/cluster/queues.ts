@@ -1,12 +1,12 @@
 import type { Job } from '@lvnet/queue';
-import { attemptsOf, retryAfterMs } from '@lvnet/queue/testing';
+import { retryAfterMs } from '@lvnet/queue/testing';
 import type { World } from '../world.js';
 
 interface QueuedJob {
   id: string;
   queue: string;
   job: Job;
-  attemptsMade: number;
+  failureCount: number;
   /** Nobody takes it before. */
   readyMs: number;
   /** Its holder and until when it holds; a lapsed lock lets another one take the job. */
@@ -17,7 +17,7 @@ export interface TakenJob {
   id: string;
   queue: string;
   job: Job;
-  attemptsMade: number;
+  failureCount: number;
 }
 
 /** Queues as BullMQ keeps them: ids unique while queued or held, locks that lapse, retries with a delay. */
@@ -28,7 +28,7 @@ export interface Queues {
   extend(id: string, token: string): boolean;
   /** Takes a held job out; nothing happens where the lock is another's by now. */
   complete(id: string, token: string): void;
-  fail(id: string, token: string, verdict: 'again' | 'giveUp'): void;
+  fail(id: string, token: string, after: { verdict: 'again' | 'giveUp'; failureCount: number }): void;
   withdraw(id: string): boolean;
   all(): readonly { id: string; isHeld: boolean }[];
   /** A fault: the job is gone. */
@@ -51,14 +51,14 @@ export function createQueues(world: World): Queues {
   return {
     add(queue, id, job) {
       if (jobs.has(id)) return;
-      jobs.set(id, { id, queue, job, attemptsMade: 0, readyMs: world.nowMs(), lock: null });
+      jobs.set(id, { id, queue, job, failureCount: 0, readyMs: world.nowMs(), lock: null });
     },
     take(queues, token) {
       for (const item of jobs.values()) {
         if (!queues.includes(item.queue) || isHeld(item) || item.readyMs > world.nowMs()) continue;
         item.lock = { token, untilMs: world.nowMs() + lockMs };
-        const { id, queue, job, attemptsMade } = item;
-        return { id, queue, job, attemptsMade };
+        const { id, queue, job, failureCount } = item;
+        return { id, queue, job, failureCount };
       }
       return undefined;
     },
@@ -70,11 +70,11 @@ export function createQueues(world: World): Queues {
     complete(id, token) {
       if (heldBy(id, token) !== undefined) jobs.delete(id);
     },
-    fail(id, token, verdict) {
+    fail(id, token, { verdict, failureCount }) {
       const found = heldBy(id, token);
       if (found === undefined) return;
-      found.attemptsMade++;
-      if (verdict === 'giveUp' || found.attemptsMade >= attemptsOf(found.job)) jobs.delete(id);
+      found.failureCount = failureCount;
+      if (verdict === 'giveUp') jobs.delete(id);
       else {
         found.lock = null;
         found.readyMs = world.nowMs() + retryAfterMs;

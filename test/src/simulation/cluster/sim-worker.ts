@@ -95,11 +95,11 @@ export function startWorker(parts: WorkerParts): SimWorker {
     } catch (error) {
       const failure = asFailure(error);
       parts.onJob(taken.id, failure.message);
-      const verdict = afterFailure(taken.job, failure, taken.attemptsMade + 1);
-      if (verdict === 'giveUp') await giveUp(registry, taken.job, failure).catch(() => undefined);
+      const after = afterFailure(taken.job, failure, taken.failureCount);
+      if (after.verdict === 'giveUp') await giveUp(registry, taken.job, failure).catch(() => undefined);
       await connection
         .call(() => {
-          server.queues.fail(taken.id, token, verdict);
+          server.queues.fail(taken.id, token, after);
         })
         .catch(() => undefined);
     } finally {

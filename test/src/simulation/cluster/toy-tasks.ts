@@ -1,6 +1,7 @@
 import { isCompleteCheckpoint } from '@lvnet/checkpoints';
 import { Failure, invariant, sha256Hex, type Clock } from '@lvnet/core';
 import {
+  putDocument,
   readJson,
   readRunEvents,
   runKeys,
@@ -31,7 +32,7 @@ export async function prepareToy(job: PrepareJob, { store, clock }: TaskParts): 
     ...{ case: job.case, prepared, sha256: prepared, depth: 32, rows: 32, columns: 32 },
     ...{ liver: [4, 20], warnings: [] },
   };
-  await writeDocument(store, key, record);
+  await putDocument(store, key, record);
 }
 
 /** What a toy network comes to: better and worse from epoch to epoch. */
@@ -59,10 +60,11 @@ export async function validateToy(
     metrics: { dice, voe: 0, rvd: 0, rvdAbs: 0, assdMm: 0, rmsdMm: 0, mssdMm: 0, hd95Mm: 0 },
     seconds: (clock.monotonicMs() - startMs) / 1_000,
   };
-  await writeDocument(store, key, result);
+  await putDocument(store, key, result);
 }
 
 export async function reportToy(run: string, { store, clock }: TaskParts): Promise<void> {
+  if ((await store.head(runKeys.report(run))) !== undefined) return;
   await readJson<RunDocument>(store, runKeys.document(run));
   const finished = await readJson<FinishedDocument>(store, runKeys.finished(run));
   const results: CaseResult[] = [];
@@ -79,9 +81,5 @@ export async function reportToy(run: string, { store, clock }: TaskParts): Promi
     .map(({ case: id, metrics }) => ({ id, metrics }));
   const events = await readRunEvents(store, run);
   const report = { run, best, cases, events, finalDigest: finished.digest };
-  await store.put(runKeys.report(run), `${JSON.stringify(report)}\n`);
-}
-
-async function writeDocument(store: Store, key: string, value: unknown): Promise<void> {
-  await store.put(key, `${JSON.stringify(value, null, 1)}\n`);
+  await putDocument(store, runKeys.report(run), report);
 }

@@ -7,6 +7,7 @@ import {
 } from '@lvnet/checkpoints';
 import { Failure, sha256Hex, type Clock } from '@lvnet/core';
 import {
+  putDocument,
   readJson,
   readJsonIfThere,
   runKeys,
@@ -99,7 +100,7 @@ export async function trainToy(run: string, parts: TrainingParts): Promise<void>
     }
   }
   training.members.delete(worker);
-  await writeFinished(store, run, training.finished);
+  await putDocument(store, runKeys.finished(run), training.finished);
 }
 
 /** Joins whoever is there; nobody there: a new life from the newest checkpoint. */
@@ -143,7 +144,7 @@ async function drive(
     const { step } = training;
     const epoch = Math.floor(step / plan.stepsPerEpoch);
     const finished: FinishedDocument = { run, step, epoch, digest: digestOf(run, step), reason };
-    await writeFinished(store, run, finished);
+    await putDocument(store, runKeys.finished(run), finished);
     training.finished = finished;
     return;
   }
@@ -245,8 +246,4 @@ async function goAway(
     }
   }
   training.members.delete(worker);
-}
-
-async function writeFinished(store: Store, run: string, finished: FinishedDocument): Promise<void> {
-  await store.put(runKeys.finished(run), `${JSON.stringify(finished, null, 1)}\n`);
 }
