@@ -75,6 +75,7 @@ const worker = (name: string): WorkerEntry => ({
   startedAt: '',
   metricsPort: null,
   activity: 'idle',
+  run: null,
 });
 
 function play(events: readonly ClusterEvent[], from: ClusterState = emptyCluster) {
@@ -247,6 +248,21 @@ describe('coordinator reducer', () => {
     const cancelled = play([{ kind: 'requested', request: { kind: 'cancel', run: 'a' } }], paused.state);
     const resumed = play([{ kind: 'requested', request: { kind: 'resume', run: 'a' } }], cancelled.state);
     assert.equal(resumed.state.runs.get('a')?.state, 'cancelled');
+  });
+
+  it('tells again whoever is seen training a run that stands still', () => {
+    const { state } = running(runDocument('a'));
+    for (const kind of ['pause', 'cancel'] as const) {
+      const stopped = play([{ kind: 'requested', request: { kind, run: 'a' } }], state).state;
+      const seen = (run: string | null): ClusterEvent => ({
+        kind: 'workersSeen',
+        workers: [{ ...worker('1'), run }],
+      });
+      const wishes = (commands: readonly Command[]) =>
+        commands.flatMap((command) => (command.kind === 'wantRun' ? [command.entry.slots] : []));
+      assert.deepEqual(wishes(play([seen('a'), tick], stopped).commands), [0]);
+      assert.deepEqual(wishes(play([seen(null), tick], stopped).commands), []);
+    }
   });
 
   it('submits the trials of a sweep, `parallel` at a time, and reports at the end', () => {

@@ -109,8 +109,22 @@ function onTick(state: ClusterState): Advance {
     now = moved.state;
     commands.push(...moved.commands);
   }
+  commands.push(...releases(now));
   for (const sweep of now.sweeps.values()) commands.push(...planSweep(sweep, now.runs));
   return { state: now, commands };
+}
+
+/**
+ * The wish of a run that stands still is written once, and may be lost with the leader or with control
+ * Redis: whoever is seen training such a run is told again.
+ */
+function releases({ workers, runs }: ClusterState): Command[] {
+  const trained = new Set(workers.flatMap(({ run }) => (run === null ? [] : [run])));
+  return [...trained].flatMap((id) => {
+    const run = runs.get(id);
+    const standsStill = run !== undefined && (isOver(run.state) || run.state === 'paused');
+    return standsStill ? [wanted(run, run.state, 0)] : [];
+  });
 }
 
 /** Higher priority first, then first come, first served. */

@@ -182,6 +182,7 @@ function workerEntry(worker: string): WorkerEntry {
     startedAt: '',
     metricsPort: null,
     activity: 'idle',
+    run: null,
   };
 }
 

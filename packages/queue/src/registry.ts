@@ -13,6 +13,8 @@ export interface WorkerEntry {
   startedAt: string;
   metricsPort: number | null;
   activity: string;
+  /** The run that it is a member of. */
+  run: string | null;
 }
 
 /** What the leader wants of a run; workers ask before they act. */

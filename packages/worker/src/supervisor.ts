@@ -30,7 +30,7 @@ export async function runSupervisor(options: SupervisorOptions, signal: AbortSig
   // Drawn at process start: a restarted worker is a newcomer and inherits nothing.
   const worker = `${options.name ?? hostname()}-${randomBytes(4).toString('hex')}`;
   await using registry = await openRegistry(options.redisUrl, `lvnet-worker-${worker}`);
-  const activity = { text: 'idle' };
+  const activity: Activity = { text: 'idle', run: null };
   await using trainer = createTrainerProcess({
     env: { ...options.childEnv, LVNET_WORKER: worker },
     onFact: (fact) => {
@@ -54,7 +54,13 @@ export async function runSupervisor(options: SupervisorOptions, signal: AbortSig
 interface Parts {
   trainer: TrainerProcess;
   registry: Registry;
-  activity: { text: string };
+  activity: Activity;
+}
+
+/** What this worker does, for its entry in the registry. */
+interface Activity {
+  text: string;
+  run: string | null;
 }
 
 async function openHosts(
@@ -98,14 +104,14 @@ async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint
   const watch = watchRelease(parts.registry, job, systemClock, watching.signal, () => {
     link.abort();
   });
-  parts.activity.text = `training ${job.run}`;
+  Object.assign(parts.activity, { text: `training ${job.run}`, run: job.run } satisfies Activity);
   try {
     await parts.trainer.run(job, { signal: link.signal, why: () => (signal.aborted ? 'leave' : 'released') });
   } finally {
     watching.abort();
     await watch;
     link.release();
-    parts.activity.text = 'idle';
+    Object.assign(parts.activity, { text: 'idle', run: null } satisfies Activity);
   }
 }
 
@@ -133,13 +139,15 @@ async function beatUntil(
   signal: AbortSignal,
   registry: Registry,
   entry: WorkerEntry,
-  activity: { text: string },
+  activity: Activity,
   logger: Logger,
 ): Promise<void> {
   while (!signal.aborted) {
-    await registry.announceWorker({ ...entry, activity: activity.text }, leaseMs).catch((error: unknown) => {
-      logger.warn('control Redis does not answer; trying again', { error });
-    });
+    await registry
+      .announceWorker({ ...entry, activity: activity.text, run: activity.run }, leaseMs)
+      .catch((error: unknown) => {
+        logger.warn('control Redis does not answer; trying again', { error });
+      });
     await sleep(beatMs, signal).catch(() => undefined);
   }
 }
@@ -155,6 +163,7 @@ function describe(worker: string, engine: EngineDescription, options: Supervisor
     startedAt: new Date().toISOString(),
     metricsPort: options.metricsPort,
     activity: 'idle',
+    run: null,
   };
 }
 

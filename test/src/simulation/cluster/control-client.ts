@@ -7,6 +7,8 @@ import type { ControlServer } from './control-server.js';
 /** What lies between a process and the server. */
 export interface Weather {
   isPartitioned(process: SimProcess): boolean;
+  /** At most, one way. */
+  latencyMs(process: SimProcess): number;
 }
 
 /** One connection of a process: what is sent arrives in order, and again where the answer got lost. */
@@ -28,7 +30,7 @@ export function openConnection(
   const outbox: (() => void)[] = [];
   let isSending = false;
   let isClosed = false;
-  const latencyMs = () => world.random.between(0.1, 0.8);
+  const latencyMs = () => world.random.between(0.1, weather.latencyMs(process));
   const pump = () => {
     const next = outbox.shift();
     isSending = next !== undefined;
@@ -41,9 +43,16 @@ export function openConnection(
           reject(new Error('Connection is closed.'));
           return;
         }
-        process.later(commandTimeoutMs, 'timer', () => {
-          reject(new Error('Command timed out'));
-        });
+        const sentMs = world.nowMs();
+        let isTimed = false;
+        /** Only what has to wait needs a limit. */
+        const limit = () => {
+          if (isTimed) return;
+          isTimed = true;
+          process.later(commandTimeoutMs - (world.nowMs() - sentMs), 'timer', () => {
+            reject(new Error('Command timed out'));
+          });
+        };
         const arrive = () => {
           const isAway = !server.isUp() || weather.isPartitioned(process);
           if (isAway && (o.failsAtOnce === true || !process.isAlive())) {
@@ -51,8 +60,10 @@ export function openConnection(
               reject(new Error('Connection is closed.'));
             });
             pump();
-          } else if (isAway) world.after(tryAgainMs, arrive);
-          else answer();
+          } else if (isAway) {
+            limit();
+            world.after(tryAgainMs, arrive);
+          } else answer();
         };
         const answer = () => {
           const value = work();

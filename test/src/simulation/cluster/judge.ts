@@ -43,7 +43,7 @@ const immutable =
   /\/(run|plan|finished|sweep|report)\.json$|\/(prepared|validation)\/.*\.json$|\/trials\.jsonl$/;
 
 /** Once a run stands still and nothing has disturbed it for so long, nobody trains it. */
-const releaseMs = 12_000;
+const releaseMs = 7_000;
 
 export function createJudge(
   world: World,

@@ -6,6 +6,7 @@ export type ClusterFault = { atMs: number } & (
   | { kind: 'kill coordinator'; who: number; backMs: number }
   | { kind: 'quit coordinator'; who: number; backMs: number }
   | { kind: 'stop coordinator'; who: number | 'leader'; forMs: number }
+  | { kind: 'slow coordinator link'; who: number | 'leader'; forMs: number; latencyMs: number }
   | { kind: 'cut coordinator off'; who: number | 'leader'; forMs: number }
   | { kind: 'kill worker'; who: number; backMs: number }
   | { kind: 'stop worker'; who: number; forMs: number }
@@ -59,11 +60,16 @@ export function drawClusterSchedule(seed: number): ClusterSchedule {
   const lengthMs = 6_000 + 3_000 * runs.length;
   const wishes = runs.flatMap((_, run) => drawWishes(random, run, lengthMs));
   const faults = Array.from({ length: random.below(6) }, () => drawFault(random, lengthMs));
+  // Faults like to strike when somebody asks for something.
+  for (const [i, fault] of faults.entries()) {
+    const wish = wishes[i];
+    if (wish !== undefined && random.chance(0.6)) fault.atMs = wish.atMs + random.between(-400, 800);
+  }
   return {
     ...{ seed, coordinators, runs, sweep },
     skewMs: Array.from({ length: 8 }, () => (random.chance(0.2) ? random.pick([-600_000, 600_000]) : 0)),
     workers: 1 + random.below(4),
-    stepMs: random.pick([100, 300, 700]),
+    stepMs: random.pick([100, 300, 700, 3_000]),
     wishes: wishes.sort((a, b) => a.atMs - b.atMs),
     faults: faults.sort((a, b) => a.atMs - b.atMs),
   };
@@ -84,7 +90,7 @@ function drawRun(random: Random): RunPlan {
 
 function drawWishes(random: Random, run: number, lengthMs: number): Wish[] {
   const atMs = random.between(0, lengthMs);
-  if (random.chance(0.15)) return [{ atMs, run, kind: 'cancel' }];
+  if (random.chance(0.25)) return [{ atMs, run, kind: 'cancel' }];
   if (random.chance(0.25)) return [{ atMs, run, kind: 'pause', forMs: random.pick([500, 4_000, 16_000]) }];
   return [];
 }
@@ -102,6 +108,10 @@ function drawFault(random: Random, lengthMs: number): ClusterFault {
     () => ({ atMs, kind: 'stop coordinator', who: leader, forMs }),
     () => ({ atMs, kind: 'stop coordinator', who: leader, forMs }),
     () => ({ atMs, kind: 'cut coordinator off', who: leader, forMs }),
+    () => ({
+      ...{ atMs, kind: 'slow coordinator link', who: leader, forMs },
+      latencyMs: random.pick([1_500, 4_000]),
+    }),
     () => ({ atMs, kind: 'kill worker', who, backMs }),
     () => ({ atMs, kind: 'stop worker', who, forMs }),
     () => ({ atMs, kind: 'cut worker off', who, forMs }),

@@ -26,7 +26,7 @@ export interface SimCoordinatorParts {
 }
 
 export const leadMs = 3_000;
-const turnMs = 250;
+const turnMs = 400;
 
 /** The real coordinator's loop, reducer and executor on simulated Redis, store and time. */
 export function startCoordinator(parts: SimCoordinatorParts): SimCoordinator {

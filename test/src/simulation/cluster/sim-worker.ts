@@ -34,7 +34,7 @@ export interface SimWorker {
 
 const beatMs = 1_000;
 const leaseMs = 5_000;
-const pollMs = 250;
+const pollMs = 400;
 const extendMs = 2_500;
 
 /** A worker's supervisor: one job of a kind at a time, locks that are held on, and invitations that are checked. */
@@ -44,7 +44,7 @@ export function startWorker(parts: WorkerParts): SimWorker {
   const registry = registryOver(controlRedisOver(connect(), server, worker));
   const leaving = new AbortController();
   let trainer = new AbortController();
-  const activity = { text: 'idle' };
+  const activity: { run: string | null } = { run: null };
 
   const perform = async (job: Job, signal: AbortSignal): Promise<void> => {
     const { store } = parts;
@@ -118,7 +118,7 @@ export function startWorker(parts: WorkerParts): SimWorker {
     while (!leaving.signal.aborted) {
       const entry = {
         ...{ worker, host: 'h', pid: 1, engine: 'native', fingerprint, threads: 1, startedAt: '' },
-        ...{ metricsPort: null, activity: activity.text },
+        ...{ metricsPort: null, activity: activity.run ?? 'idle', run: activity.run },
       };
       await registry.announceWorker(entry, leaseMs).catch(() => undefined);
       await clock.sleep(beatMs, leaving.signal).catch(() => undefined);
@@ -151,7 +151,7 @@ async function beMember(
   registry: Registry,
   job: Extract<Job, { kind: 'train' }>,
   leaving: AbortSignal,
-  activity: { text: string },
+  activity: { run: string | null },
 ): Promise<void> {
   const { process, store, worker, stepMs, trainings, events } = parts;
   if (!(await isWantedMember(registry, job))) return;
@@ -162,7 +162,7 @@ async function beMember(
   leaving.addEventListener('abort', onLeave);
   const watching = new AbortController();
   const watch = watchRelease(registry, job, process.clock, watching.signal, onLeave);
-  activity.text = `training ${job.run}`;
+  activity.run = job.run;
   try {
     // A seat is one job's: a worker that begins anew is a newcomer.
     const seat = `${worker}#${String(process.clock.monotonicMs())}`;
@@ -172,7 +172,7 @@ async function beMember(
     watching.abort();
     await watch;
     leaving.removeEventListener('abort', onLeave);
-    activity.text = 'idle';
+    activity.run = null;
   }
 }
 

@@ -17,7 +17,7 @@ const fingerprint = 'f'.repeat(64);
 const recoveryMs = 60_000;
 const perRunMs = 40_000;
 /** What is no more wanted is gone within this. */
-const cleanUpMs = 15_000;
+const cleanUpMs = 8_000;
 
 /** Plays the schedule of a seed. */
 export const simulateCluster = (seed: number): Promise<Outcome<ClusterSchedule>> =>
@@ -53,7 +53,11 @@ export async function playCluster(
     judge.onControl(event, sender);
   });
   const cutOff = new Set<SimProcess>();
-  const weather = { isPartitioned: (process: SimProcess) => cutOff.has(process) };
+  const slowness = new Map<SimProcess, number>();
+  const weather = {
+    isPartitioned: (process: SimProcess) => cutOff.has(process),
+    latencyMs: (process: SimProcess) => slowness.get(process) ?? 0.8,
+  };
   const storeWeather = { isDown: false, failShare: 0, latencyMs: 4 };
   const open = (process: SimProcess) =>
     storeOf(world, process, store, {
@@ -141,6 +145,13 @@ export async function playCluster(
       case 'stop coordinator':
         hold(coordinator(fault.who)?.process, fault.forMs);
         return;
+      case 'slow coordinator link': {
+        const process = coordinator(fault.who)?.process;
+        if (process === undefined) return;
+        slowness.set(process, fault.latencyMs);
+        world.after(fault.forMs, () => slowness.delete(process));
+        return;
+      }
       case 'cut coordinator off':
         cut(coordinator(fault.who)?.process, fault.forMs);
         return;
