@@ -8,16 +8,20 @@ export interface Mutation {
   to: string;
 }
 
-let mutation: Mutation | undefined;
+let mutations: Mutation[] = [];
 
 export const initialize: InitializeHook<string> = (data) => {
-  mutation = JSON.parse(data) as Mutation;
+  mutations = JSON.parse(data) as Mutation[];
 };
 
 export const load: LoadHook = async (url, context, nextLoad) => {
   const loaded = await nextLoad(url, context);
-  if (mutation === undefined || !url.endsWith(mutation.file)) return loaded;
-  const source = Buffer.from(loaded.source as Uint8Array).toString();
-  if (!source.includes(mutation.from)) throw new Error(`${mutation.file} has no "${mutation.from}"`);
-  return { ...loaded, source: source.replace(mutation.from, mutation.to) };
+  const planted = mutations.filter(({ file }) => url.endsWith(file));
+  if (planted.length === 0) return loaded;
+  let source = Buffer.from(loaded.source as Uint8Array).toString();
+  for (const { file, from, to } of planted) {
+    if (!source.includes(from)) throw new Error(`${file} has no "${from}"`);
+    source = source.replace(from, to);
+  }
+  return { ...loaded, source };
 };

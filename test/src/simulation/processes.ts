@@ -29,7 +29,7 @@ export async function simulateInProcesses(
 export async function simulateInProcess(
   from: number,
   count: number,
-  { kind = 'exchange', bug }: { kind?: SimulationKind; bug?: Mutation } = {},
+  { kind = 'exchange', bug }: { kind?: SimulationKind; bug?: Mutation | readonly Mutation[] } = {},
 ): Promise<RangeReport> {
   const planted = bug === undefined ? [] : ['--import', pathOf('./mutate.js')];
   const range = [
@@ -41,7 +41,7 @@ export async function simulateInProcess(
     ...(kind === 'cluster' ? ['--cluster'] : []),
     ...(bug === undefined ? [] : ['--first']),
   ];
-  const env = { ...process.env, LVNET_MUTATION: JSON.stringify(bug) };
+  const env = { ...process.env, LVNET_MUTATION: JSON.stringify([bug ?? []].flat()) };
   const child = spawn(process.execPath, [...planted, pathOf('./main.js'), ...range], { env });
   const [out, err]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on('data', (data: Buffer) => out.push(data));
