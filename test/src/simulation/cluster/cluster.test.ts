@@ -27,9 +27,11 @@ describe('simulated coordinators and workers', () => {
     const otherKinds = ['redis', 'store down', 'store fails', 'store slow', 'job lost', 'job doubled'];
     for (const kind of [...kinds, ...workerKinds, ...otherKinds, 'kill all'])
       assert.ok((faults[kind] ?? 0) > schedules / 100, `${kind}: ${String(faults[kind])}`);
-    for (const kind of ['asked to cancel', 'asked to pause', 'asked to resume', 'refused'])
+    for (const kind of ['asked to cancel', 'asked to pause', 'asked to resume'])
       assert.ok((facts[kind] ?? 0) > 10, `${kind}: ${String(facts[kind])}`);
     assert.ok((facts['leads'] ?? 0) > schedules, 'leaders change');
+    // A leader knows by its own clock when its lead is over: its entry comes late only over a slow link.
+    assert.ok((facts['refused'] ?? 0) > 0, 'an entry of a former leader was refused');
   });
 
   it('do the same again with the same seed', async function () {

@@ -98,7 +98,9 @@ export function controlRedisOver(
   return {
     command: (name, ...args) => connection.call(() => server.command(sender, name, args)),
     script: (script, keys, args) => connection.call(() => server.script(sender, script, keys, args)),
-    disconnect: connection.close,
+    disconnect: () => {
+      connection.close();
+    },
   };
 }
 

@@ -39,7 +39,7 @@ interface Entry {
 }
 
 /** The server's own clock: 2023 and the virtual time. */
-export const epochMs = 1.7e12;
+const epochMs = 1.7e12;
 
 /** @param onAnyEvent is told who sent the command: the name of a process */
 export function createControlServer(

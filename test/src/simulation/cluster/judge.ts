@@ -158,7 +158,9 @@ export function createJudge(
       if (world.nowMs() - sinceMs > releaseMs) violate(`${worker} trains ${run}, which is ${now.state}`);
     },
     onSubmitted: (run, plan) => void plans.set(run, plan),
-    onAsked: (run, kind) => void (kind === 'cancel' && cancelAsked.add(run)),
+    onAsked(run, kind) {
+      if (kind === 'cancel') cancelAsked.add(run);
+    },
     overCount: () => [...states.values()].filter(({ state }) => ends.has(state)).length,
     isSweepReported: () => isSweepReported,
     summary: () => [...plans.keys()].map((run) => `${run} ${states.get(run)?.state ?? 'queued'}`).join(', '),

@@ -59,7 +59,7 @@ export function startWorker(parts: WorkerParts): SimWorker {
   };
   const withTrainer = async (job: Job): Promise<void> => {
     const { signal } = trainer;
-    let onDeath = () => undefined as void;
+    let onDeath: () => void = () => undefined;
     const died = new Promise<never>((_, reject) => {
       onDeath = () => {
         reject(new Failure('CHILD_DIED', {}, { message: 'The trainer process ended.' }));
@@ -108,10 +108,10 @@ export function startWorker(parts: WorkerParts): SimWorker {
     }
   };
   const holdOn = async (connection: ControlConnection, id: string, token: string, signal: AbortSignal) => {
+    await clock.sleep(extendMs, signal).catch(() => undefined);
     while (!signal.aborted) {
+      await connection.call(() => server.queues.extend(id, token)).catch(() => undefined);
       await clock.sleep(extendMs, signal).catch(() => undefined);
-      if (!signal.aborted)
-        await connection.call(() => server.queues.extend(id, token)).catch(() => undefined);
     }
   };
   const beat = async () => {

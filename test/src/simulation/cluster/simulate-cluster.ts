@@ -241,11 +241,12 @@ export async function playCluster(
   const ended = await world.run(limitMs, () => violations.length > 0 || isOver());
   if (!ended) violate(`no end within ${String(Math.round(limitMs))} ms: ${judge.summary()}`);
   const virtualMs = world.nowMs();
-  if (violations.length === 0) {
+  const isGood = () => violations.length === 0;
+  if (isGood()) {
     const restMs = Math.max(virtualMs, lastMs) + cleanUpMs;
-    await world.run(restMs, () => violations.length > 0);
+    await world.run(restMs, () => !isGood());
     const alive = workers.filter(({ process }) => process.isAlive()).map(({ worker }) => worker);
-    if (violations.length === 0) await judge.atEnd(server, alive);
+    if (isGood()) await judge.atEnd(server, alive);
   }
   return { schedule, violations, virtualMs, events: world.events(), trace, facts };
 }

@@ -1,4 +1,4 @@
-import { Failure } from '@lvnet/core';
+import { asFailure, Failure } from '@lvnet/core';
 import type { Store, StoredObject } from '@lvnet/store';
 import type { SimProcess, World } from '../world.js';
 
@@ -37,7 +37,7 @@ export function storeOf(world: World, process: SimProcess, store: Store, weather
           },
           (error: unknown) => {
             answer(() => {
-              reject(error as Error);
+              reject(asFailure(error));
             });
           },
         );
