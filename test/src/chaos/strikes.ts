@@ -3,7 +3,7 @@ import type { Random } from '../simulation/world.js';
 import type { TestCluster, TestProcess } from '../support/cluster.js';
 import { childrenOf } from '../support/processes.js';
 
-export const strikeKinds = [
+const strikeKinds = [
   'worker killed',
   'trainer killed',
   'trainer stopped for a while',
