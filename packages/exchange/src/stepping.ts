@@ -1,31 +1,18 @@
-import { Failure } from '@lvnet/core';
-import { keys } from '@lvnet/redis';
 import type { Bucket } from './buckets.js';
 import { takenMessage, tensorSeconds, wantMessage, type Context } from './context.js';
-import { decide, type Decision } from './decide.js';
-import { nextSuspects, type Evidence, type Suspects } from './evidence.js';
+import { currentView, evicted } from './current-view.js';
+import type { Evidence } from './evidence.js';
 import { createMemory } from './memory.js';
 import type { Replies } from './messages.js';
+import { createRetrying } from './retrying.js';
 import { speculate } from './speculate.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
 import type { TensorKey } from './tensor-keys.js';
-import {
-  attemptOf,
-  badShards,
-  computerOf,
-  isActive,
-  isSkipped,
-  rankOf,
-  shardsOf,
-  withBarred,
-  withSkipped,
-  type View,
-} from './view.js';
+import { badShards, isActive, isSkipped, shardsOf, type View } from './view.js';
+import { createWatching } from './watching.js';
 
 const tickMs = 25;
 const lookAroundMs = 100;
-const admitEveryMs = 400;
-const dealEveryMs = 10_000;
 /** Waiting for so long is not usual any more: others are asked to send again. */
 const patienceMs = 1_000;
 /** How many leaves the main thread has at a time: the next one waits for it, so that it never waits. */
@@ -69,15 +56,13 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   const { run, worker, shards } = options;
   const wire = { format: options.wire, roundedLength: options.roundedLength };
   const memory = createMemory();
-  const most = Math.min(options.wantedMembers, shards);
   const written = new Map<number, string[]>();
   let early: { key: TensorKey; sender: string }[] = [];
   let current: Current | undefined;
   let previous: StepExchange | undefined;
   let isReducing = false;
-  let suspects: Suspects = new Map();
-  let admitMs = Number.NEGATIVE_INFINITY;
-  let dealAgainMs = Number.NEGATIVE_INFINITY;
+  const watching = createWatching(context);
+  const retrying = createRetrying(context);
 
   context.onAnnounced = (key, sender) => {
     const { step } = key.position;
@@ -146,15 +131,16 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     current = now;
     context.progress = { step, done: 0, startedMs: undefined, ready: true };
     await context.insist(() => dropOld(step));
-    await context.insist(() => admit(step));
+    await context.insist(() => watching.admit(step));
     for (;;) {
-      const view = await context.insist(currentView);
+      const view = await context.insist(() => currentView(context));
       await settleViewChange(now, view);
       if (now.exchange.isDone(view)) break;
       const [bad] = badShards(view, step);
       if (bad !== undefined) return { kind: 'badShard', shard: bad };
-      if (now.poisoned.size > 0) {
-        await context.insist(() => confess(now, view));
+      const [poisoned] = now.poisoned;
+      if (poisoned !== undefined) {
+        if (await context.insist(() => retrying.confess(view, step, poisoned))) now.poisoned.delete(poisoned);
         continue;
       }
       handOut(now, view);
@@ -184,17 +170,6 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       await context.recover(error);
       return false;
     }
-  };
-  const currentView = async (): Promise<View> => {
-    if (context.viewIsOld || context.view === undefined) {
-      context.viewIsOld = false;
-      const found = await membership.read();
-      if (found === undefined && context.view !== undefined) await membership.restore(context.view);
-      context.view = found ?? context.view;
-    }
-    const { view } = context;
-    if (view === undefined || rankOf(view, worker) < 0) throw evicted(view);
-    return view;
   };
   /** Who went may have finished this step: then all of it is there, and nothing is computed again. */
   const settleViewChange = async (now: Current, view: View): Promise<void> => {
@@ -251,39 +226,10 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
 
   const look = async (now: Current, view: View): Promise<void> => {
     context.viewIsOld = true; // also catches a view message that was lost
-    const evidence = await evidenceOfOthers(view);
-    if (evidence.size === 0 || (await bury(view, now.exchange.step, evidence))) return;
+    const evidence = await watching.look(view, now.exchange.step);
+    if (evidence === undefined || evidence.size === 0) return;
     await help(now, view, evidence);
     await insistOnSums(now, view);
-  };
-  const evidenceOfOthers = async (view: View): Promise<ReadonlyMap<string, Evidence>> => {
-    const others = view.members.map((member) => member.worker).filter((name) => name !== worker);
-    return others.length === 0 ? new Map<string, Evidence>() : membership.evidence(others);
-  };
-  const bury = async (
-    view: View,
-    step: number,
-    evidence: ReadonlyMap<string, Evidence>,
-  ): Promise<boolean> => {
-    suspects = nextSuspects(suspects, evidence, clock.monotonicMs());
-    const decision = decide(clock.monotonicMs(), situation(view, step, evidence, [], false), context.newId());
-    if (decision !== undefined) await carryOut(view, decision);
-    return decision !== undefined;
-  };
-  const situation = (
-    view: View,
-    step: number,
-    evidence: ReadonlyMap<string, Evidence>,
-    standbys: readonly string[],
-    betweenSteps: boolean,
-  ) => ({
-    ...{ view, me: worker, step, leaves: shards, most, evidence, suspects, standbys, betweenSteps },
-    trustUntilMs: context.trustUntilMs,
-    dealAgainMs,
-  });
-  const carryOut = async (before: View, { view, reason, workers, why }: Decision): Promise<boolean> => {
-    dealAgainMs = clock.monotonicMs() + dealEveryMs;
-    return context.change(before, view, reason, workers, why);
   };
   /** After a long wait: asks whoever has what is missing, and notices when the others are far ahead. */
   const insistOnSums = async (now: Current, view: View): Promise<void> => {
@@ -299,59 +245,6 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       exchange.missing().map((bucket) => membership.announce(wantMessage(exchange.step, bucket))),
     );
   };
-  /** Between two steps the first member lets others in, with its state, and deals the leaves anew. */
-  const admit = async (step: number): Promise<void> => {
-    const view = await currentView();
-    const nowMs = clock.monotonicMs();
-    const isFollowed = view.members.some((member) => !isActive(view, member, step));
-    if (rankOf(view, worker) !== 0 || (!isFollowed && nowMs - admitMs < admitEveryMs)) return;
-    admitMs = nowMs;
-    const standbys = view.members.length < most ? await membership.standbys() : [];
-    const workers = view.members.map((member) => member.worker);
-    const evidence = workers.length > 1 ? await membership.evidence(workers) : new Map<string, Evidence>();
-    const decision = decide(nowMs, situation(view, step, evidence, standbys, true), context.newId());
-    if (decision === undefined) return;
-    if (decision.reason === 'join' && !(await leaveState(step - 1))) return;
-    await carryOut(view, decision);
-  };
-  const leaveState = async (step: number): Promise<boolean> => {
-    const reply = await context.ask({ kind: 'needSnapshot' });
-    if (reply.kind !== 'snapshot' || reply.step !== step) return false;
-    await link.command(['SET', keys.state(run, step), reply.bytes, 'EX', tensorSeconds]);
-    return true;
-  };
-  /** Says that a shard came out not finite here, so that somebody else computes it in the next attempt. */
-  const confess = async (now: Current, view: View): Promise<void> => {
-    const { step } = now.exchange;
-    const [shard] = now.poisoned;
-    if (shard === undefined) return;
-    const barred = { shard, worker, why: 'not finite', loss: null } as const;
-    const why = `step ${String(step)}: shard ${String(shard)} is not finite on ${worker}`;
-    const outcome = await again(view, withBarred(view, step, barred, context.newId()), step, worker, why);
-    // Committed: somebody else computed it, and well.
-    if (outcome !== 'outdated') now.poisoned.delete(shard);
-  };
-  /** A new attempt of a step, unless it is committed. */
-  const again = async (view: View, next: View, step: number, blamed: string, why: string) => {
-    const outcome = await membership.retry(view, next, step);
-    if (outcome === 'done') await context.adopt(next, 'retry', [blamed], why);
-    else context.viewIsOld = true;
-    return outcome;
-  };
-  /** Proposes a new attempt until it, or one like it, is the view's, or the step is committed. */
-  const propose = (
-    step: number,
-    isThere: (view: View) => boolean,
-    proposal: (view: View) => { next: View; blamed: string; why: string },
-  ): Promise<undefined> =>
-    context.insist(async () => {
-      for (;;) {
-        const view = await currentView();
-        if (isThere(view)) return undefined;
-        const { next, blamed, why } = proposal(view);
-        if ((await again(view, next, step, blamed, why)) !== 'outdated') return undefined;
-      }
-    });
   const dropOld = async (step: number): Promise<void> => {
     const { view } = context;
     const isFollowed = view?.members.some(
@@ -391,31 +284,13 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       else context.viewIsOld = true;
       return committed;
     },
-    discard: (step, attempt, shard, loss) =>
-      propose(
-        step,
-        (view) => attemptOf(view, step) > attempt,
-        (view) => {
-          const home = computerOf(view, shard, step) ?? worker;
-          const barred = { shard, worker: home, why: 'loss spike', loss } as const;
-          const why = `step ${String(step)}: the loss of shard ${String(shard)}, computed by ${home}, jumps to ${loss.toPrecision(3)}`;
-          return { next: withBarred(view, step, barred, context.newId()), blamed: home, why };
-        },
-      ),
-    skip: (step, shard) =>
-      propose(
-        step,
-        (view) => isSkipped(view, shard, step),
-        (view) => {
-          const why = `step ${String(step)}: shard ${String(shard)} is left out, its samples are bad`;
-          return { next: withSkipped(view, step, shard, context.newId()), blamed: '', why };
-        },
-      ),
+    discard: (step, attempt, shard, loss) => retrying.discard(step, attempt, shard, loss),
+    skip: (step, shard) => retrying.skip(step, shard),
     async watch() {
       if (isReducing || !context.seated) return;
       context.viewIsOld = true;
-      const view = await currentView();
-      await bury(view, context.progress.step, await evidenceOfOthers(view));
+      const view = await currentView(context);
+      await watching.look(view, context.progress.step);
       // A step that has begun meanwhile tells of its view itself.
       send({ kind: 'seen', view: context.view ?? view });
     },
@@ -424,15 +299,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       await previous?.close();
       [current, previous] = [undefined, undefined];
       early = [];
-      suspects = new Map();
+      watching.reset();
     },
   };
-}
-
-function evicted(view: View | undefined): Failure {
-  return new Failure(
-    'MEMBER_EVICTED',
-    { life: view?.life ?? null, number: view?.number ?? null },
-    { message: 'the members went on without this worker', hint: 'It takes a new seat by itself.' },
-  );
 }

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { listCheckpoints } from '@lvnet/checkpoints';
-import type { RunStatus } from '@lvnet/coordinator';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { connectRedis } from '@lvnet/redis';
 import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
@@ -10,6 +8,7 @@ import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { childrenOf } from '../support/processes.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
+import { weightsAtEnd, wordsOf } from '../support/outcome.js';
 
 const limitMs = 90_000;
 
@@ -32,7 +31,7 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     coordinator = await cluster.startCoordinator();
     workers = [await cluster.startWorker('w1'), await cluster.startWorker('w2')];
     const run = await cluster.submit(experiment, split);
-    undisturbed = await weightsAtEnd(run);
+    undisturbed = await weightsAtEnd(cluster, run, limitMs);
   });
   after(() => cluster[Symbol.asyncDispose]());
 
@@ -42,16 +41,9 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     await cluster.until(run, 'training', limitMs, (s) => s.members.length === members && s.step >= 4);
     return run;
   }
-  async function weightsAtEnd(run: string): Promise<string> {
-    const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
-    const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
-    const weights = final?.files.find((file) => file.name === 'weights.safetensors');
-    assert.ok(weights !== undefined, 'the last step has a checkpoint');
-    return weights.sha256;
-  }
   /** The run ends with the same weights, and its status says why something changed. */
   async function judge(run: string, reason: RegExp): Promise<void> {
-    assert.equal(await weightsAtEnd(run), undisturbed);
+    assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     await cluster.until(run, `a note like ${String(reason)}`, 10_000, (s) => reason.test(wordsOf(s)));
   }
   const childOf = (worker: TestProcess | undefined): number => {
@@ -110,7 +102,7 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     it(`the control Redis killed and back ${keeps ? 'with its file' : 'empty'}`, async () => {
       const run = await begin();
       await cluster.crashRedis('control', { downMs: 500, keeps });
-      assert.equal(await weightsAtEnd(run), undisturbed);
+      assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     });
   }
 
@@ -147,10 +139,12 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
       const remote = await cluster.startWorker('w3', { LVNET_TENSOR_REDIS_URL: url });
       const run = await begin(3);
       const { step } = await cluster.until(run, 'now', 5_000, () => true);
+      const before = proxy.bytes();
       proxy.delay(40);
       await cluster.until(run, 'it goes on', limitMs, (s) => s.step >= step + 10);
+      assert.ok(proxy.bytes() > before, 'it computed for the others over the slow link');
       proxy.delay(0);
-      assert.equal(await weightsAtEnd(run), undisturbed);
+      assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
       const status = await cluster.until(run, 'end', 5_000, () => true);
       assert.doesNotMatch(wordsOf(status), /lease ran out|connection ended/);
       await remote.stop();
@@ -164,7 +158,9 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     );
     const remote = await cluster.startWorker('w3', { NODE_OPTIONS: `--import ${ahead}` });
     const run = await begin(3);
-    assert.equal(await weightsAtEnd(run), undisturbed);
+    const [time = ''] = /(?<="time":")[^"]+/.exec(remote.stderr()) ?? [];
+    assert.ok(Date.parse(time) > Date.now() + 8 * 60_000, `its clock is ahead: ${time}`);
+    assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     const status = await cluster.until(run, 'end', 5_000, () => true);
     assert.doesNotMatch(wordsOf(status), /lease ran out|connection ended/);
     await remote.stop();
@@ -174,11 +170,8 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     const standby = await cluster.startCoordinator('standby');
     const run = await begin();
     await coordinator.kill();
-    assert.equal(await weightsAtEnd(run), undisturbed);
+    assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     assert.match(standby.stderr(), /"leading"/);
     coordinator = standby;
   });
 });
-
-const wordsOf = (status: RunStatus): string =>
-  [...status.notes, ...status.events.map((event) => event.text), status.reason ?? ''].join('\n');

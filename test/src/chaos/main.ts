@@ -3,11 +3,11 @@ import { parseArgs } from 'node:util';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { listCheckpoints } from '@lvnet/checkpoints';
 import { sleep } from '@lvnet/core';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
 import { phantoms, splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { weightsAtEnd } from '../support/outcome.js';
 import { createRandom } from '../simulation/world.js';
 import { createStrikes, type StrikeKind } from './strikes.js';
 import { faultTable, type Struck } from './fault-table.js';
@@ -46,7 +46,7 @@ async function main(minutes: number, workers: number, seed: number): Promise<voi
     const random = createRandom(seed);
     const strikes = await createStrikes(cluster, workers, random);
     say(`seed ${String(seed)}, ${String(workers)} workers; first a run that nothing disturbs`);
-    const undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split));
+    const undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split), runLimitMs);
     say(`weights ${undisturbed}`);
     const struck = await disturb({ cluster, experiment, split, undisturbed, minutes, random, strikes });
     say(faultTable(struck));
@@ -75,7 +75,7 @@ async function disturb(parts: Parts): Promise<Struck[]> {
   while (performance.now() < endMs) {
     const run = await cluster.submit(parts.experiment, parts.split, { again: true });
     struck.push(...(await strikeRun(parts, run)));
-    const weights = await weightsAtEnd(cluster, run);
+    const weights = await weightsAtEnd(cluster, run, runLimitMs);
     runs++;
     say(`run ${String(runs)}: ${weights === undisturbed ? 'the same weights' : `OTHER WEIGHTS ${weights}`}`);
     if (weights !== undisturbed) process.exitCode = 1;
@@ -109,12 +109,6 @@ async function strikeRun({ cluster, random, strikes }: Parts, run: string): Prom
       `step ${String(before.step)}: ${kind}; ${after === undefined ? 'STANDS STILL' : `${seconds.toFixed(1)} s until two steps later`}`,
     );
   }
-}
-
-async function weightsAtEnd(cluster: TestCluster, run: string): Promise<string> {
-  const last = await cluster.until(run, 'the run ends', runLimitMs, (s) => s.state === 'done');
-  const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
-  return final?.files.find((file) => file.name === 'weights.safetensors')?.sha256 ?? 'none';
 }
 
 function say(text: string): void {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { listCheckpoints, readSteps } from '@lvnet/checkpoints';
-import type { RunStatus } from '@lvnet/coordinator';
+import { readSteps } from '@lvnet/checkpoints';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
 import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { weightsAtEnd, wordsOf } from '../support/outcome.js';
 
 const limitMs = 90_000;
 const badStep = 6;
@@ -25,7 +25,7 @@ describe('what is computed wrongly', function () {
     experiment = tinyExperiment(root, { epochs: 24, everySteps: 5, batch: 4, shards: 4 });
     split = await splitOfOne(root);
     await using cluster = await start('undisturbed', []);
-    undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split));
+    undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split), limitMs);
   });
 
   async function start(name: string, faults: readonly object[]): Promise<TestCluster> {
@@ -36,13 +36,6 @@ describe('what is computed wrongly', function () {
     await cluster.startWorker('w2');
     return cluster;
   }
-  async function weightsAtEnd(cluster: TestCluster, run: string): Promise<string> {
-    const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
-    const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
-    const weights = final?.files.find((file) => file.name === 'weights.safetensors');
-    assert.ok(weights !== undefined);
-    return weights.sha256;
-  }
   const fault = (worker: string, kind: string, step = badStep) => ({ worker, step, kind });
 
   for (const [kind, step] of [
@@ -52,7 +45,7 @@ describe('what is computed wrongly', function () {
     it(`by one member (${kind}): another one computes it, and the one to blame stays away`, async () => {
       await using cluster = await start(kind, [fault('w2', kind, step)]);
       const run = await cluster.submit(experiment, split);
-      assert.equal(await weightsAtEnd(cluster, run), undisturbed);
+      assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
       assert.match(
         cluster.stderr(),
         new RegExp(`fault ${kind} at step ${String(step)} of w2`),
@@ -78,7 +71,7 @@ describe('what is computed wrongly', function () {
     await using cluster = await start('skip', faults);
     const skipping = { ...experiment, training: { ...experiment.training, onBadSample: 'skip' as const } };
     const run = await cluster.submit(skipping, split);
-    await weightsAtEnd(cluster, run);
+    await weightsAtEnd(cluster, run, limitMs);
     const steps = await readSteps(cluster.store, run);
     assert.deepEqual(
       steps.filter((record) => (record.skipped ?? []).length > 0).map(({ step }) => step),
@@ -89,7 +82,7 @@ describe('what is computed wrongly', function () {
   it('as a bit of one member’s weights flipped: found at the next step, with member, step and tensor', async () => {
     await using cluster = await start('flip', [fault('w2', 'flip')]);
     const run = await cluster.submit(experiment, split);
-    assert.equal(await weightsAtEnd(cluster, run), undisturbed);
+    assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
     assert.match(
       words,
@@ -100,11 +93,8 @@ describe('what is computed wrongly', function () {
   it('not at all, as the computing thread hangs: the others go on', async () => {
     await using cluster = await start('hang', [fault('w2', 'hang')]);
     const run = await cluster.submit(experiment, split);
-    assert.equal(await weightsAtEnd(cluster, run), undisturbed);
+    assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
     assert.match(words, /w2-\S+ computes at one shard for longer than ever before/);
   });
 });
-
-const wordsOf = (status: RunStatus): string =>
-  [...status.notes, ...status.events.map((event) => event.text), status.reason ?? ''].join('\n');

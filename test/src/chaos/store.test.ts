@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { listCheckpoints } from '@lvnet/checkpoints';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { findS3Server, startS3Server, type S3Server } from '@lvnet/store/testing';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
@@ -8,6 +7,7 @@ import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { startS3Proxy, type S3Proxy, type S3Trouble } from '../support/s3-proxy.js';
 import { until } from '../support/until.js';
+import { weightsAtEnd } from '../support/outcome.js';
 
 const limitMs = 120_000;
 
@@ -38,21 +38,13 @@ describe('an S3 store in trouble, in the middle of a run', function () {
     await cluster.startCoordinator();
     await cluster.startWorker('w1');
     await cluster.startWorker('w2');
-    undisturbed = await weightsAtEnd(await cluster.submit(experiment, split));
+    undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split), limitMs);
   });
   after(async () => {
     await cluster[Symbol.asyncDispose]();
     await proxy[Symbol.asyncDispose]();
     await server?.stop();
   });
-
-  async function weightsAtEnd(run: string): Promise<string> {
-    const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
-    const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
-    const weights = final?.files.find((file) => file.name === 'weights.safetensors');
-    assert.ok(weights !== undefined, 'the last step has a checkpoint');
-    return weights.sha256;
-  }
 
   const troubles: { kind: S3Trouble; methods: string[]; what: string }[] = [
     { kind: '500', methods: ['PUT', 'POST'], what: 'answers 500 to every write' },
@@ -75,7 +67,7 @@ describe('an S3 store in trouble, in the middle of a run', function () {
       } finally {
         proxy.trouble('none');
       }
-      assert.equal(await weightsAtEnd(run), undisturbed);
+      assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     });
   }
 });

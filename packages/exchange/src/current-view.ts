@@ -1,0 +1,29 @@
+import { Failure } from '@lvnet/core';
+import type { Context } from './context.js';
+import { rankOf, type View } from './view.js';
+
+/**
+ * The view as the server has it by now; one that the server lost is put back.
+ *
+ * @throws Failure('MEMBER_EVICTED') when this worker has no seat in it
+ */
+export async function currentView(context: Context): Promise<View> {
+  const { membership, options } = context;
+  if (context.viewIsOld || context.view === undefined) {
+    context.viewIsOld = false;
+    const found = await membership.read();
+    if (found === undefined && context.view !== undefined) await membership.restore(context.view);
+    context.view = found ?? context.view;
+  }
+  const { view } = context;
+  if (view === undefined || rankOf(view, options.worker) < 0) throw evicted(view);
+  return view;
+}
+
+export function evicted(view: View | undefined): Failure {
+  return new Failure(
+    'MEMBER_EVICTED',
+    { life: view?.life ?? null, number: view?.number ?? null },
+    { message: 'the members went on without this worker', hint: 'It takes a new seat by itself.' },
+  );
+}
