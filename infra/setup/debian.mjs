@@ -7,14 +7,26 @@ import { inPath, run } from './processes.mjs';
 /** @type {Promise<string> | undefined} */
 let lists;
 
+/** One at a time: they share the lists. */
+/** @type {Promise<unknown>} */
+let queue = Promise.resolve();
+
 /**
  * Unpacks Debian packages into a folder, with those of their dependencies that the machine lacks.
  *
  * @param {readonly string[]} packages
  * @param {{ folder: string, withDependencies: boolean }} o
+ * @returns {Promise<void>}
  * @throws with what is missing or apt's last line
  */
-export async function unpackDebian(packages, { folder, withDependencies }) {
+export function unpackDebian(packages, { folder, withDependencies }) {
+  const turn = queue.then(() => unpackInTurn(packages, { folder, withDependencies }));
+  queue = turn.catch(() => undefined);
+  return turn;
+}
+
+/** @type {typeof unpackDebian} */
+async function unpackInTurn(packages, { folder, withDependencies }) {
   const options = await aptOptions();
   const names = withDependencies ? await missing(packages, options) : packages;
   const downloads = join(folder, 'deb');

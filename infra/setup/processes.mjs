@@ -22,6 +22,7 @@ const own = markOf({ pid: process.pid, born: birthOf(process.pid) });
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
+let isEnded = false;
 
 /**
  * Runs a program to its end in a process group of its own. Never throws.
@@ -32,6 +33,7 @@ const running = new Set();
  * @returns {Promise<Outcome>}
  */
 export function run(command, args, { cwd, env = process.env, limitMs = 600_000 } = {}) {
+  if (isEnded) return Promise.resolve({ code: -1, output: `${command}: the set-up was ended.`, stdout: '' });
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       ...(cwd === undefined ? {} : { cwd }),
@@ -65,8 +67,9 @@ export function run(command, args, { cwd, env = process.env, limitMs = 600_000 }
   });
 }
 
-/** Ends every program that `run` started and that still runs, with what those started. */
+/** Ends every program that `run` started and that still runs, with what those started; no other is started. */
 export function killRunning() {
+  isEnded = true;
   for (const child of running) killGroup(child);
 }
 

@@ -1,7 +1,7 @@
 /**
- * How set-up speaks: a line per step that has something to do, begun before the work and ended with its seconds.
+ * How work of several steps speaks: what begins, then a line for each that ended, with its seconds.
  *
- * @typedef {{ begin(title: string): void, end(text: string, ms: number): void, say(text: string): void }} Progress
+ * @typedef {{ begin(titles: readonly string[]): void, end(title: string, text: string, ms: number): void, say(text: string): void }} Progress
  */
 
 const WIDTH = 34;
@@ -11,19 +11,28 @@ const WIDTH = 34;
  * @returns {Progress}
  */
 export function terminalProgress(out = process.stderr) {
-  let open = false;
+  /** The one whose line is not ended yet. */
+  let open = '';
+  const close = () => {
+    if (open !== '') out.write('\n');
+    open = '';
+  };
   return {
-    begin(title) {
-      out.write(`  ${title} ... `.padEnd(WIDTH));
-      open = true;
+    begin(titles) {
+      const [title = ''] = titles;
+      out.write(
+        titles.length > 1 ? `  At once: ${titles.join(', ')} ...\n` : `  ${title} ... `.padEnd(WIDTH),
+      );
+      open = titles.length > 1 ? '' : title;
     },
-    end(text, ms) {
-      open = false;
+    end(title, text, ms) {
+      if (open !== title) out.write(`  ${title} `.padEnd(WIDTH));
+      open = '';
       out.write(`${(ms / 1000).toFixed(1).padStart(6)} s  ${text}\n`);
     },
     say(text) {
-      out.write(`${open ? '\n' : ''}${text}\n`);
-      open = false;
+      close();
+      out.write(`${text}\n`);
     },
   };
 }

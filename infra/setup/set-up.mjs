@@ -52,7 +52,8 @@ const forTests = [
 export const onlyDependencies = always.slice(0, 1);
 
 /**
- * Does what is not done yet, one set-up at a time; says nothing where nothing is to do.
+ * Does what is not done yet, one set-up at a time; says nothing where nothing is to do. The first step comes
+ * before the others, which are taken at once: some compile, some wait for a download.
  *
  * @param {{ root: string, test?: boolean, steps?: readonly Step[], progress?: import('./progress.mjs').Progress }} o
  * @throws {Problem} for the first step that everything needs and that failed
@@ -65,7 +66,9 @@ async function setUp({ root, test = false, steps, progress = terminalProgress() 
   await withLock(setUpLock(root), { onWait }, async () => {
     await sweepLeftovers(root);
     try {
-      for (const step of chosen) await take(step, { root }, progress);
+      const [first, ...others] = chosen;
+      if (first !== undefined) await takeAll([first], { root }, progress);
+      await takeAll(others, { root }, progress);
     } finally {
       await forgetDebianLists();
     }
@@ -93,19 +96,39 @@ export async function setUpOrExplain(o) {
 }
 
 /**
+ * @param {readonly Step[]} steps
+ * @param {Place} place
+ * @param {import('./progress.mjs').Progress} progress
+ * @throws {Problem} of the first step that everything needs and that failed; the others are ended then
+ */
+async function takeAll(steps, place, progress) {
+  const there = await Promise.all(steps.map(({ isThere }) => isThere(place)));
+  const missing = steps.filter((_, i) => there[i] === undefined || there[i] === false);
+  if (missing.length === 0) return;
+  progress.begin(missing.map(({ title }) => title));
+  /** @type {unknown[]} */
+  const failures = [];
+  const taken = missing.map((step) =>
+    take(step, place, progress).catch((/** @type {unknown} */ error) => {
+      failures.push(error);
+      killRunning();
+    }),
+  );
+  await Promise.all(taken);
+  if (failures.length > 0) throw failures[0];
+}
+
+/**
  * @param {Step} step
  * @param {Place} place
  * @param {import('./progress.mjs').Progress} progress
  */
-async function take({ title, isThere, make, without }, place, progress) {
-  const there = await isThere(place);
-  if (there !== undefined && there !== false) return;
-  progress.begin(title);
+async function take({ title, make, without }, place, progress) {
   const startMs = performance.now();
   try {
-    progress.end((await make(place)) ?? '', performance.now() - startMs);
+    progress.end(title, (await make(place)) ?? '', performance.now() - startMs);
   } catch (error) {
-    progress.end('failed', performance.now() - startMs);
+    progress.end(title, 'failed', performance.now() - startMs);
     if (without === undefined || !(error instanceof Problem)) throw error;
     progress.say(explain(error, without));
   }

@@ -1,81 +1,92 @@
 import { availableParallelism } from 'node:os';
 import { onStop } from '../setup/stop.mjs';
-import { groups } from './files.mjs';
 import { runBatch } from './run-batch.mjs';
 import { runFile } from './run-file.mjs';
 
 /**
  * @typedef {import('./files.mjs').TestFile} TestFile
  * @typedef {import('./run-file.mjs').FileResult} FileResult
- * @typedef {{ root: string, signal: AbortSignal, write: (text: string) => void }} Work
+ * @typedef {import('./run-file.mjs').TestResult} TestResult
+ * @typedef {{ signal: AbortSignal, write: (text: string) => void, startMs: number }} Work
  */
 
 /**
- * Runs the files group by group and tells of each as it ends. Ctrl-C ends everything and exits with 130.
+ * Runs the files in as many lanes as there are processors and tells of each as it ends: first the unit tests,
+ * each package's in one process, then the others, each file in a process of its own. Ctrl-C ends everything
+ * and exits with 130.
  *
- * @param {readonly TestFile[]} files
+ * @param {readonly TestFile[]} files in the order in which they are begun
  * @param {{ root: string, write: (text: string) => void }} o
  * @returns {Promise<FileResult[]>}
  */
 export async function runGroups(files, { root, write }) {
   const { signal, release } = stopOnSignals();
-  const results = [];
-  for (const [group, { parallel }] of Object.entries(groups)) {
-    const chosen = files.filter((file) => file.group === group);
-    if (chosen.length === 0) continue;
-    write(`\n${group}\n`);
-    const startMs = performance.now();
-    const work = { root, signal, write };
-    results.push(...(await (parallel ? runLanes(chosen, work) : runOneByOne(chosen, work))));
-    write(`  ${group} took ${seconds(performance.now() - startMs)}\n`);
-  }
+  const work = { signal, write, startMs: performance.now() };
+  const units = files.filter(({ group }) => group === 'unit');
+  const others = files.filter(({ group }) => group !== 'unit');
+  const results = [
+    ...(await stage('unit', byPackage(units), work, async (batch) => {
+      const done = await runBatch(batch, { root, signal });
+      for (const result of done) write(fileLine(result));
+      return done;
+    })),
+    ...(await stage('integration, chaos, repository', others, work, async (file) => {
+      // The tests of two files would mix: told one by one only where there is one.
+      const onTest =
+        others.length > 1
+          ? undefined
+          : (/** @type {TestResult} */ test) => {
+              write(testLine(test));
+            };
+      const result = await runFile(file, { root, signal, ...(onTest && { onTest }) });
+      const lines = onTest === undefined ? result.tests.map(testLine).join('') : '';
+      write(`${fileLine(result)}${lines}`);
+      return [result];
+    })),
+  ];
   release();
   return results;
 }
 
 /**
- * Each package's files in one process, as many processes as there are processors, large packages first.
- *
- * @param {readonly TestFile[]} files
+ * @template T
+ * @param {string} title
+ * @param {readonly T[]} items
  * @param {Work} work
+ * @param {(item: T) => Promise<FileResult[]>} runOne
+ * @returns {Promise<FileResult[]>}
  */
-async function runLanes(files, { root, signal, write }) {
-  /** @type {Map<string, TestFile[]>} */
-  const byPackage = new Map();
-  for (const file of files) {
-    const name = file.name.split('/')[0] ?? '';
-    byPackage.set(name, [...(byPackage.get(name) ?? []), file]);
-  }
-  const waiting = [...byPackage.values()].sort((a, b) => b.length - a.length);
+async function stage(title, items, { signal, write, startMs }, runOne) {
+  if (items.length === 0) return [];
+  write(`\n${title}\n`);
+  const beganMs = performance.now();
+  const waiting = [...items];
   /** @type {FileResult[]} */
   const results = [];
   const lane = async () => {
-    for (let batch = waiting.shift(); batch !== undefined; batch = waiting.shift()) {
-      const done = await runBatch(batch, { root, signal });
-      results.push(...done);
-      for (const result of done) write(fileLine(result, false));
-    }
+    for (let item = waiting.shift(); item !== undefined && !signal.aborted; item = waiting.shift())
+      results.push(...(await runOne(item)));
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, lane));
+  await Promise.all(Array.from({ length: lanes() }, lane));
+  write(`  took ${seconds(performance.now() - beganMs)}, ${seconds(performance.now() - startMs)} in all\n`);
   return results;
 }
 
+/** Most files start several busy processes of their own. */
+const lanes = () => Math.min(4, availableParallelism());
+
 /**
  * @param {readonly TestFile[]} files
- * @param {Work} work
+ * @returns {TestFile[][]} large packages first
  */
-async function runOneByOne(files, { root, signal, write }) {
-  const results = [];
+function byPackage(files) {
+  /** @type {Map<string, TestFile[]>} */
+  const packages = new Map();
   for (const file of files) {
-    write(`  ${file.name}\n`);
-    const onTest = (/** @type {import('./run-file.mjs').TestResult} */ test) => {
-      write(testLine(test));
-    };
-    const result = await runFile(file, { root, signal, onTest });
-    write(fileLine(result, true));
-    results.push(result);
+    const name = file.name.split('/')[0] ?? '';
+    packages.set(name, [...(packages.get(name) ?? []), file]);
   }
-  return results;
+  return [...packages.values()].sort((a, b) => b.length - a.length);
 }
 
 const marks = { passed: '✓', failed: '✗', skipped: '-' };
@@ -88,9 +99,8 @@ const testLine = ({ kind, title, ms }) =>
  * The file's line, and under it why tests were skipped, and all that it printed where a test failed.
  *
  * @param {FileResult} result
- * @param {boolean} live
  */
-function fileLine({ name, tests, ms, output }, live) {
+function fileLine({ name, tests, ms, output }) {
   const counts = /** @type {const} */ (['passed', 'failed', 'skipped'])
     .map((kind) => ({ kind, count: tests.filter((test) => test.kind === kind).length }))
     .filter(({ count }) => count > 0)
@@ -99,10 +109,7 @@ function fileLine({ name, tests, ms, output }, live) {
   const failed = tests.some(({ kind }) => kind === 'failed');
   const shown = output.split('\n').filter((line) => failed || /^\s*skipped: /.test(line));
   const printed = shown.map((line) => `      ${line.trimEnd()}\n`.replace(/^ +\n$/, '')).join('');
-  const line = live
-    ? `    ${counts}, ${seconds(ms)}`
-    : `  ${marks[failed ? 'failed' : 'passed']} ${name}: ${counts}, ${seconds(ms)}`;
-  return `${line}\n${printed}`;
+  return `  ${marks[failed ? 'failed' : 'passed']} ${name}: ${counts}, ${seconds(ms)}\n${printed}`;
 }
 
 const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(1)} s`;

@@ -3,7 +3,6 @@ import { hostname } from 'node:os';
 import { systemClock } from '@lvnet/core';
 import { createLeadership, createProducer, openRegistry } from '@lvnet/queue';
 import { checkServer, connectRedis } from '@lvnet/redis';
-import { writeSweepReport } from '@lvnet/reports';
 import { openStore } from '@lvnet/store';
 import { createTelemetry, type Logger } from '@lvnet/telemetry';
 import { runCoordinator } from './coordinator.js';
@@ -57,7 +56,11 @@ export async function runCoordinatorProcess(options: CoordinatorOptions, signal:
         store,
         registry,
         producer,
-        writeSweepReport,
+        async writeSweepReport(...sweep) {
+          // Half a second, which few coordinators need.
+          const { writeSweepReport } = await import('@lvnet/reports');
+          return writeSweepReport(...sweep);
+        },
         leadership,
         clock: systemClock,
         logger: options.logger,
