@@ -5,7 +5,7 @@ import { hashDataset } from '@lvnet/coordinator';
 import { parseExperiment, type Experiment, type RunSplit } from '@lvnet/experiments';
 import { networkNames, type NetworkName } from '@lvnet/networks';
 import { readLabelMap } from '@lvnet/volumes';
-import { startTestCluster, type TestCluster } from '../support/cluster.js';
+import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
 import { temporaryFolder } from '../support/data.js';
 import { phantoms } from '../support/experiments.js';
 import { lvnet } from '../support/lvnet.js';
@@ -29,22 +29,36 @@ describe('each of the five networks', function () {
   this.timeout(420_000);
   const folder = temporaryFolder();
   let data: { root: string; split: RunSplit };
+  let calm: TestCluster;
+  let hurt: TestCluster;
   before(async () => {
     const root = await phantoms(join(folder.path(), 'data'));
     const [first, second] = await hashDataset({}, root);
     assert.ok(first !== undefined && second !== undefined);
     data = { root, split: { train: [first, second], validation: [], test: [] } };
+    calm = await startTestCluster(join(folder.path(), 'calm'));
+    hurt = await startTestCluster(join(folder.path(), 'hurt'), {
+      env: { LVNET_FAULTS: JSON.stringify(faults) },
+    });
+    for (const cluster of [calm, hurt]) await cluster.startCoordinator();
+    await calm.startWorker('w0');
+  });
+  after(async () => {
+    await calm[Symbol.asyncDispose]();
+    await hurt[Symbol.asyncDispose]();
   });
 
   for (const name of networkNames) {
     it(`${name} trains with two workers that are killed, to the bytes of one worker, and predicts`, async () => {
       const experiment = experimentOf(name, data.root);
-      const where = (what: string) => join(folder.path(), `${name}-${what}`);
-      const calm = await finalOf(where('calm'), experiment, data.split, trainAlone);
-      const hurt = await finalOf(where('hurt'), experiment, data.split, trainHurt);
-      assert.deepEqual(hurt, calm);
-      assert.ok(calm.losses.length > 0 && calm.losses.every(Number.isFinite), 'it ended with losses');
-      assert.ok(calm.liverVoxels.every(Number.isInteger));
+      const out = (what: string) => join(folder.path(), `${name}-${what}`);
+      const alone = await calm.submit(experiment, data.split);
+      const undisturbed = await finalOf(calm, alone, data.root, out('calm'));
+      const run = await trainHurt(hurt, () => hurt.submit(experiment, data.split));
+      assert.deepEqual(await finalOf(hurt, run.name, data.root, out('hurt')), undisturbed);
+      await run.last.kill();
+      assert.ok(undisturbed.losses.length > 0 && undisturbed.losses.every(Number.isFinite), 'losses');
+      assert.ok(undisturbed.liverVoxels.every(Number.isInteger));
     });
   }
 });
@@ -63,11 +77,6 @@ function experimentOf(name: NetworkName, root: string): Experiment {
   );
 }
 
-async function trainAlone(cluster: TestCluster, submit: () => Promise<string>): Promise<string> {
-  await cluster.startWorker('w0');
-  return submit();
-}
-
 /** Neither gets beyond the step at which it dies, however often it begins anew. */
 const faults = [
   { worker: 'w2', step: 6, kind: 'kill' },
@@ -76,41 +85,37 @@ const faults = [
 ];
 
 /** The second of two workers dies, then the first or both; a third one resumes from the last checkpoint. */
-async function trainHurt(cluster: TestCluster, submit: () => Promise<string>): Promise<string> {
+async function trainHurt(
+  cluster: TestCluster,
+  submit: () => Promise<string>,
+): Promise<{ name: string; last: TestProcess }> {
   const workers = [await cluster.startWorker('w1'), await cluster.startWorker('w2')];
-  const run = await submit();
-  const died = (worker: string) => new RegExp(`fault kill at step \\d+ of ${worker}`).test(cluster.stderr());
-  await cluster.until(run, 'both die', 120_000, () => died('w1') && died('w2'));
+  const name = await submit();
+  const haveDied = () => workers.every((worker) => /fault kill at step \d+ of w\d/.test(worker.stderr()));
+  await cluster.until(name, 'both die', 120_000, haveDied);
   for (const worker of workers) await worker.kill();
-  await cluster.startWorker('w3');
-  return run;
+  return { name, last: await cluster.startWorker('w3') };
 }
 
 /** What is left at the end: of the weights, of the losses, and of a scan that the network has not seen. */
 async function finalOf(
-  folder: string,
-  experiment: Experiment,
-  split: RunSplit,
-  train: (cluster: TestCluster, submit: () => Promise<string>) => Promise<string>,
+  cluster: TestCluster,
+  run: string,
+  root: string,
+  out: string,
 ): Promise<{ sha256: string; digest: string; losses: number[]; liverVoxels: number[] }> {
-  await using cluster = await startTestCluster(folder, {
-    env: { LVNET_FAULTS: JSON.stringify(faults) },
-  });
-  await cluster.startCoordinator();
-  const run = await train(cluster, () => cluster.submit(experiment, split));
   const last = await cluster.until(run, 'the run ends', 300_000, ({ state }) => state === 'done');
   assert.ok(last.step >= steps);
   const final = (await listCheckpoints(cluster.store, run)).find(({ step }) => step === last.step);
   const weights = final?.files.find((file) => file.name === 'weights.safetensors');
   assert.ok(final !== undefined && weights !== undefined);
   const losses = Object.values(last.losses ?? {});
-  const liverVoxels = await predicted(`${run}@last`, cluster.store.url, experiment.data.root, folder);
+  const liverVoxels = await predicted(`${run}@last`, cluster.store.url, root, out);
   return { sha256: weights.sha256, digest: final.digest, losses, liverVoxels };
 }
 
-async function predicted(checkpoint: string, store: string, root: string, folder: string): Promise<number[]> {
+async function predicted(checkpoint: string, store: string, root: string, out: string): Promise<number[]> {
   const input = join(root, 'volume-3.nii.gz');
-  const out = join(folder, 'masks');
   const args = ['predict', '--checkpoint', checkpoint, '--store', store, '--input', input, '--out', out];
   const { code, stderr } = await lvnet([...args, '--engine', 'native']);
   assert.equal(code, 0, stderr);
