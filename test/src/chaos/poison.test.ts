@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { readSteps } from '@lvnet/checkpoints';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
-import { startTestCluster, type TestCluster } from '../support/cluster.js';
+import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
 import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { weightsAtEnd, wordsOf } from '../support/outcome.js';
@@ -16,6 +15,8 @@ const spikeStep = 18;
 describe('what is computed wrongly', function () {
   this.timeout(180_000);
   const folder = temporaryFolder();
+  let cluster: TestCluster;
+  let workers: TestProcess[] = [];
   let experiment: Experiment;
   let split: RunSplit;
   let undisturbed: string;
@@ -24,17 +25,18 @@ describe('what is computed wrongly', function () {
     const root = realCt(this, 'lits-real/tiny');
     experiment = tinyExperiment(root, { epochs: 24, everySteps: 5, batch: 4, shards: 4 });
     split = await splitOfOne(root);
-    await using cluster = await start('undisturbed', []);
+    cluster = await startTestCluster(folder.path());
+    await cluster.startCoordinator();
+    await startWorkers([]);
     undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split), limitMs);
   });
+  after(() => cluster[Symbol.asyncDispose]());
 
-  async function start(name: string, faults: readonly object[]): Promise<TestCluster> {
+  /** Two new workers, with faults that strike once. */
+  async function startWorkers(faults: readonly object[]): Promise<void> {
+    await Promise.all(workers.map((worker) => worker.kill()));
     const env = { LVNET_FAULTS: JSON.stringify(faults) };
-    const cluster = await startTestCluster(join(folder.path(), name), { env });
-    await cluster.startCoordinator();
-    await cluster.startWorker('w1');
-    await cluster.startWorker('w2');
-    return cluster;
+    workers = await Promise.all(['w1', 'w2'].map((name) => cluster.startWorker(name, env)));
   }
   const fault = (worker: string, kind: string, step = badStep) => ({ worker, step, kind });
 
@@ -43,11 +45,11 @@ describe('what is computed wrongly', function () {
     ['spike', spikeStep],
   ] as const) {
     it(`by one member (${kind}): another one computes it, and the one to blame stays away`, async () => {
-      await using cluster = await start(kind, [fault('w2', kind, step)]);
-      const run = await cluster.submit(experiment, split);
+      await startWorkers([fault('w2', kind, step)]);
+      const run = await cluster.submit(experiment, split, { again: true });
       assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
       assert.match(
-        cluster.stderr(),
+        workers.map((worker) => worker.stderr()).join('\n'),
         new RegExp(`fault ${kind} at step ${String(step)} of w2`),
         'the fault struck',
       );
@@ -59,8 +61,8 @@ describe('what is computed wrongly', function () {
 
   it('by every member, as the sample is bad: the run stops and names it', async () => {
     const faults = [fault('w1', 'nan-everywhere'), fault('w2', 'nan-everywhere')];
-    await using cluster = await start('stop', faults);
-    const run = await cluster.submit(experiment, split);
+    await startWorkers(faults);
+    const run = await cluster.submit(experiment, split, { again: true });
     const last = await cluster.until(run, 'the run fails', limitMs, (s) => s.state === 'failed');
     assert.match(last.reason ?? '', /Step 6: shard 0/);
     assert.match(last.reason ?? '', new RegExp(split.train[0]?.case ?? 'no case'));
@@ -68,9 +70,9 @@ describe('what is computed wrongly', function () {
 
   it('by every member, where bad samples are left out: the run goes on, and its books say so', async () => {
     const faults = [fault('w1', 'nan-everywhere'), fault('w2', 'nan-everywhere')];
-    await using cluster = await start('skip', faults);
+    await startWorkers(faults);
     const skipping = { ...experiment, training: { ...experiment.training, onBadSample: 'skip' as const } };
-    const run = await cluster.submit(skipping, split);
+    const run = await cluster.submit(skipping, split, { again: true });
     await weightsAtEnd(cluster, run, limitMs);
     const steps = await readSteps(cluster.store, run);
     assert.deepEqual(
@@ -80,8 +82,8 @@ describe('what is computed wrongly', function () {
   });
 
   it('as a bit of one member’s weights flipped: found at the next step, with member, step and tensor', async () => {
-    await using cluster = await start('flip', [fault('w2', 'flip')]);
-    const run = await cluster.submit(experiment, split);
+    await startWorkers([fault('w2', 'flip')]);
+    const run = await cluster.submit(experiment, split, { again: true });
     assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
     assert.match(
@@ -91,8 +93,8 @@ describe('what is computed wrongly', function () {
   });
 
   it('not at all, as the computing thread hangs: the others go on', async () => {
-    await using cluster = await start('hang', [fault('w2', 'hang')]);
-    const run = await cluster.submit(experiment, split);
+    await startWorkers([fault('w2', 'hang')]);
+    const run = await cluster.submit(experiment, split, { again: true });
     assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     const words = wordsOf(await cluster.until(run, 'end', 5_000, () => true));
     assert.match(words, /w2-\S+ computes at one shard for longer than ever before/);
