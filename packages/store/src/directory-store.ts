@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '@lvnet/core';
 import { bytesOf, checkKey, conflict, notFound } from './keys.js';
-import type { Store, StoredObject } from './store.js';
+import { paced } from './paced.js';
+import type { PutOptions, Store, StoredObject } from './store.js';
 
 /** Files being written carry this in their names and are never listed. */
 const unfinished = '.unfinished-';
@@ -40,7 +41,7 @@ export async function openDirectoryStore(url: string): Promise<Store> {
     async put(key, body, o) {
       const path = pathOf(key);
       try {
-        await writeWhole(path, bytesOf(body), o?.ifAbsent === true);
+        await writeWhole(path, bytesOf(body), o ?? {});
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw conflict(url, key);
         throw asFailure(error, url, key);
@@ -72,20 +73,21 @@ function folderOf(url: string): string {
   }
 }
 
-async function writeWhole(path: string, bytes: Uint8Array, ifAbsent: boolean): Promise<void> {
+async function writeWhole(path: string, bytes: Uint8Array, o: PutOptions): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
   const temporary = `${path}${unfinished}${randomBytes(6).toString('hex')}`;
   try {
     const file = await open(temporary, 'wx');
     try {
-      await file.writeFile(bytes);
+      if (o.bytesPerSecond === undefined) await file.writeFile(bytes);
+      else for await (const piece of paced(bytes, o.bytesPerSecond, o)) await file.writeFile(piece);
       await file.sync();
     } finally {
       await file.close();
     }
     // A hard link fails when the name exists: of several racing writers one wins.
-    if (ifAbsent) await link(temporary, path);
+    if (o.ifAbsent === true) await link(temporary, path);
     else await rename(temporary, path);
     await syncFolder(folder);
   } finally {

@@ -1,4 +1,5 @@
 import { bytesOf, checkKey, conflict, notFound } from './keys.js';
+import { paced } from './paced.js';
 import type { Store } from './store.js';
 
 /** For fast tests; held to the same contract suite as the real stores. */
@@ -21,8 +22,9 @@ export function memoryStore(): Store {
     put: async (key, body, o) => {
       checkKey(key);
       if (o?.ifAbsent === true && objects.has(key)) throw conflict(url, key);
-      objects.set(key, bytesOf(body).slice());
-      return Promise.resolve();
+      const bytes = bytesOf(body).slice();
+      if (o?.bytesPerSecond !== undefined) for await (const _ of paced(bytes, o.bytesPerSecond, o)) continue;
+      objects.set(key, bytes);
     },
     async *list(prefix) {
       await Promise.resolve();

@@ -7,8 +7,10 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { Failure, withDeadline } from '@lvnet/core';
+import { Readable } from 'node:stream';
+import { asFailure, Failure, retry, sha256Hex, withDeadline } from '@lvnet/core';
 import { bytesOf, checkKey, conflict } from './keys.js';
+import { paced } from './paced.js';
 import { asStoreFailure } from './s3-failure.js';
 import type { Store, StoredObject } from './store.js';
 
@@ -69,8 +71,15 @@ export function openS3Store(url: string, env: NodeJS.ProcessEnv, options: S3Opti
     async put(key, body, o) {
       const Body = bytesOf(body);
       const target = { Bucket: bucket, Key: fullKey(key), Body };
+      const { bytesPerSecond } = o ?? {};
       if (o?.ifAbsent === true) {
         await request(key, (abortSignal) => putIfAbsent(client, url, key, target, abortSignal), o.signal);
+      } else if (bytesPerSecond !== undefined && Body.byteLength > 0) {
+        await putPaced(client, url, key, target, {
+          bytesPerSecond,
+          limitMs: limitMs + (Body.byteLength / bytesPerSecond) * 1_000,
+          ...(o?.signal === undefined ? {} : { signal: o.signal }),
+        });
       } else if (Body.byteLength > partBytes) {
         await request(key, (signal) => putByParts(client, target, signal), o?.signal);
       } else {
@@ -160,6 +169,46 @@ async function putIfAbsent(
   );
   if (there) throw conflict(url, key);
   await client.send(new PutObjectCommand({ ...target, IfNoneMatch: '*' }), { abortSignal });
+}
+
+/**
+ * One request whose body flows no faster than asked for. The SDK cannot send such a body twice, so trying again
+ * is done here; it is signed with its hash like any other.
+ */
+async function putPaced(
+  client: S3Client,
+  url: string,
+  key: string,
+  target: PutTarget,
+  o: { bytesPerSecond: number; limitMs: number; signal?: AbortSignal },
+): Promise<void> {
+  const sha256 = sha256Hex(target.Body);
+  const send = async (signal: AbortSignal): Promise<void> => {
+    const Body = Readable.from(paced(target.Body, o.bytesPerSecond, { signal }));
+    const command = new PutObjectCommand({ ...target, Body, ContentLength: target.Body.byteLength });
+    command.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as { headers: Record<string, string> }).headers['x-amz-content-sha256'] = sha256;
+        return next(args);
+      },
+      { step: 'build', name: 'bodyHash' },
+    );
+    await client.send(command, { abortSignal: signal });
+  };
+  await retry(
+    async () => {
+      try {
+        await withDeadline(`The request to ${url}`, o.limitMs, send, o.signal);
+      } catch (error) {
+        throw asStoreFailure(error, url, key);
+      }
+    },
+    {
+      ...{ attempts, firstDelayMs: 100, maxDelayMs: 2_000 },
+      retryable: (error) => asFailure(error).code === 'STORE_UNREACHABLE',
+      ...(o.signal === undefined ? {} : { signal: o.signal }),
+    },
+  );
 }
 
 async function putByParts(client: S3Client, target: PutTarget, signal: AbortSignal): Promise<void> {

@@ -87,6 +87,16 @@ export function storeContract(name: string, open: () => Promise<Store>, o: { rac
       }
     });
 
+    it('writes within a byte budget', async () => {
+      const body = Uint8Array.from({ length: 768 * 1024 }, (_, i) => i % 253);
+      const startMs = performance.now();
+      await store.put('p/x', body, { bytesPerSecond: 4 * 2 ** 20 });
+      const ms = performance.now() - startMs;
+      // All but the last piece of 128 KiB must have had their time.
+      assert.ok(ms >= 155, `${ms.toFixed(0)} ms for ${String(body.byteLength)} bytes`);
+      assert.ok(Buffer.from(body).equals(await store.get('p/x')));
+    });
+
     it('keeps a large object', async () => {
       const body = new Uint8Array(21 * 2 ** 20);
       for (let i = 0; i < body.length; i += 4_096) body[i] = i / 4_096;
