@@ -25,7 +25,7 @@ function manifestOf(records: readonly StepRecord[], step: number): Manifest {
     digest: at?.digest ?? '',
     files: [{ name: weightsName, bytes: 1, sha256: at?.weights ?? '' }],
     lossHistory: records.filter((record) => record.step <= step).map(({ loss }) => loss),
-    ...{ network: null, data: null, engineFingerprint: null },
+    ...{ network: null, data: null, engineFingerprint: null, schedule: null },
   };
 }
 

@@ -5,13 +5,15 @@ import { memoryStore, type Store } from '@lvnet/store';
 import {
   checkpointSteps,
   deleteCheckpoint,
+  newestSchedule,
   readCheckpoint,
   writeCheckpoint,
   type CheckpointState,
   type Provenance,
 } from './checkpoint.js';
 import { firstDigest, nextDigest, weightsSha256 } from './digest.js';
-import { nextLife } from './lives.js';
+import { endLife, nextLife, readLives } from './lives.js';
+import { referredSteps, referTo } from './references.js';
 import { planRetention } from './retention.js';
 import { readWeights } from './verified.js';
 import { readSteps, writeSteps, type StepRecord } from './step-records.js';
@@ -129,6 +131,31 @@ describe('retention', () => {
     assert.deepEqual(planRetention([1, 2, 3], { keep: 1, referenced: [] }), [1]);
     assert.deepEqual(planRetention([7], { keep: 1, referenced: [] }), []);
   });
+
+  it('keeps what a step of another run can be done again from', () => {
+    const rows: [number[], number[]][] = [
+      [[30], [10, 20, 40]],
+      [[39], [10, 20, 40]],
+      [[5], [10, 20, 30, 40]],
+      [
+        [10, 41],
+        [20, 30],
+      ],
+      [[60], [10, 20, 30, 40]],
+    ];
+    for (const [replayed, gone] of rows) {
+      assert.deepEqual(planRetention([10, 20, 30, 40, 50, 60], { keep: 2, referenced: [], replayed }), gone);
+    }
+  });
+
+  it('knows who refers to a run', async () => {
+    const store = memoryStore();
+    await referTo(store, 'r', 40, 'fork-1');
+    await referTo(store, 'r', 40, 'fork-2');
+    await referTo(store, 'r', 7, 'fork-3');
+    await referTo(store, 'other', 3, 'fork-4');
+    assert.deepEqual(await referredSteps(store, 'r'), [7, 40]);
+  });
 });
 
 describe('digest chain', () => {
@@ -148,7 +175,62 @@ describe('digest chain', () => {
   });
 });
 
+describe('the schedule of checkpoints', () => {
+  const schedule = {
+    ...{ nextStep: 50, costSeconds: 0.1, writeSeconds: 1, stepSeconds: 2 },
+    meanSecondsBetweenFailures: 100,
+  };
+
+  it('is what the newest one says, decided once its files are there', async () => {
+    const store = memoryStore();
+    assert.equal(await newestSchedule(store, 'r'), undefined);
+    await writeCheckpoint(store, 'r', stateAt(4), {}, { schedule: () => schedule });
+    assert.deepEqual(await newestSchedule(store, 'r'), { step: 4, nextStep: 50 });
+    let [putCount, putsBefore] = [0, -1];
+    const watched: Store = {
+      ...store,
+      put: (key, body, o) => {
+        putCount++;
+        return store.put(key, body, o);
+      },
+    };
+    const decide = () => {
+      putsBefore = putCount;
+      return { ...schedule, nextStep: 70 };
+    };
+    await writeCheckpoint(watched, 'r', stateAt(12), {}, { schedule: decide });
+    assert.deepEqual([putsBefore, putCount], [2, 3], 'weights, optimiser; manifest');
+    assert.deepEqual(await newestSchedule(store, 'r'), { step: 12, nextStep: 70 });
+  });
+
+  it('is open where the newest says nothing, or cannot be read', async () => {
+    const store = memoryStore();
+    await writeCheckpoint(store, 'r', stateAt(4));
+    assert.deepEqual(await newestSchedule(store, 'r'), { step: 4, nextStep: null });
+    await store.put('runs/r/checkpoints/8/manifest.json', '{"step":');
+    assert.deepEqual(await newestSchedule(store, 'r'), { step: 8, nextStep: null });
+  });
+});
+
 describe('lives', () => {
+  it('say when they began and whether they were left', async () => {
+    const store = memoryStore();
+    const fromMs = Date.now() - 1;
+    for (const life of [await nextLife(store, 'r'), await nextLife(store, 'r')]) {
+      if (life === 2) await endLife(store, 'r', life);
+    }
+    assert.equal(await nextLife(store, 'r'), 3, 'a life that was left is a life');
+    const lives = await readLives(store, 'r');
+    assert.deepEqual(
+      lives.map(({ startedMs, leftMs }) => [startedMs >= fromMs, (leftMs ?? 0) >= fromMs]),
+      [
+        [true, false],
+        [true, true],
+        [true, false],
+      ],
+    );
+  });
+
   it('count up, each number given once', async () => {
     const store = memoryStore();
     const lives = await Promise.all(Array.from({ length: 5 }, () => nextLife(store, 'r')));

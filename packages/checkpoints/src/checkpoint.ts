@@ -24,16 +24,25 @@ export interface Provenance {
   createdAt?: string;
 }
 
+export interface WriteOptions {
+  /** Writes no faster than that. */
+  bytesPerSecond?: number;
+  /** Decides when the next one is due; asked once the files are there. */
+  schedule?: () => Manifest['schedule'];
+}
+
 /** Writes the files, then the manifest. Writing the same checkpoint twice does no harm. */
 export async function writeCheckpoint(
   store: Store,
   run: string,
   state: CheckpointState,
   provenance: Provenance = {},
+  { bytesPerSecond, schedule }: WriteOptions = {},
 ): Promise<Manifest> {
   const folder = checkpointFolder(run, state.step);
   const contents = contentsOf(state);
-  for (const { name, body } of contents) await store.put(`${folder}/${name}`, body);
+  const budget = bytesPerSecond === undefined ? {} : { bytesPerSecond };
+  for (const { name, body } of contents) await store.put(`${folder}/${name}`, body, budget);
   const manifest: Manifest = {
     version: 1,
     run,
@@ -47,6 +56,7 @@ export async function writeCheckpoint(
     network: provenance.network ?? null,
     data: provenance.data ?? null,
     engineFingerprint: provenance.engineFingerprint ?? null,
+    schedule: schedule?.() ?? null,
   };
   await store.put(manifestKey(run, state.step), `${JSON.stringify(manifest, null, 1)}\n`);
   return manifest;
@@ -107,6 +117,22 @@ export async function checkpointSteps(store: Store, run: string): Promise<number
 
 export async function isCompleteCheckpoint(store: Store, run: string, step: number): Promise<boolean> {
   return (await store.head(manifestKey(run, step))) !== undefined;
+}
+
+/** What the newest complete checkpoint says of the next one, if there is one that can be read. */
+export async function newestSchedule(
+  store: Store,
+  run: string,
+): Promise<{ step: number; nextStep: number | null } | undefined> {
+  const step = (await checkpointSteps(store, run)).at(-1);
+  if (step === undefined) return undefined;
+  const manifest = await readManifest(store, checkpointFolder(run, step)).catch(ifLost);
+  return { step, nextStep: manifest?.schedule?.nextStep ?? null };
+}
+
+function ifLost(error: unknown): undefined {
+  if (error instanceof Failure && error.code === 'CHECKPOINT_NOT_FOUND') return undefined; // deleted meanwhile
+  return ifCorrupt(error);
 }
 
 /** Manifests of all complete checkpoints, in order; unreadable ones are left out. */

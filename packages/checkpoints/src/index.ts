@@ -9,15 +9,19 @@ export {
   listCheckpoints,
   checkpointSteps,
   isCompleteCheckpoint,
+  newestSchedule,
   deleteCheckpoint,
   type CheckpointState,
   type Provenance,
   type ReadCheckpoint,
+  type WriteOptions,
 } from './checkpoint.js';
 export { readWeights } from './verified.js';
 export { checkpointFolder, weightsName, type Manifest } from './manifest.js';
 export { encodeWeights, weightsSha256, firstDigest, nextDigest } from './digest.js';
-export { nextLife } from './lives.js';
+export { nextLife, endLife, readLives, failuresOf } from './lives.js';
+export { checkpointInterval, type IntervalFacts } from './interval.js';
 export { planRetention } from './retention.js';
+export { referTo, referredSteps } from './references.js';
 export { writeSteps, readSteps, readStepLines, type StepLines, type StepRecord } from './step-records.js';
 export { checkChain, type ChainCheck, type RecordedRun } from './chain.js';

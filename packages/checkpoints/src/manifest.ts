@@ -28,6 +28,20 @@ export const manifestSchema = z.object({
     .nullable()
     .default(null),
   engineFingerprint: z.string().nullable(),
+  /**
+   * When the next checkpoint is due, where that follows from what this one cost: every member reads it here, so
+   * all of them mean the same step whoever writes.
+   */
+  schedule: z
+    .object({
+      nextStep: z.number().int().positive(),
+      costSeconds: z.number(),
+      writeSeconds: z.number(),
+      stepSeconds: z.number(),
+      meanSecondsBetweenFailures: z.number(),
+    })
+    .nullable()
+    .default(null),
 });
 
 /** manifest.json, written last: with it a checkpoint is complete, without it there is none. */
