@@ -106,6 +106,7 @@ const speed: RowSpec = {
     lines('Checkpoints', 'Seconds from the copy of the weights to the stored manifest.', 's', [
       query(meanSeconds('checkpointSeconds', 'run'), '{{run}} mean'),
       query(quantileSeconds('checkpointSeconds', 0.95, 'run'), '{{run}} p95'),
+      query(quantileSeconds('checkpointBlockingSeconds', 0.95, 'run'), '{{run}} p95, training waits'),
     ]),
   ],
 };

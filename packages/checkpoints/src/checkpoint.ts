@@ -131,8 +131,9 @@ export async function newestSchedule(
 }
 
 function ifLost(error: unknown): undefined {
-  if (error instanceof Failure && error.code === 'CHECKPOINT_NOT_FOUND') return undefined; // deleted meanwhile
-  return ifCorrupt(error);
+  const isGone = error instanceof Failure && error.code === 'CHECKPOINT_NOT_FOUND'; // deleted meanwhile
+  if (!isGone) ifCorrupt(error);
+  return undefined;
 }
 
 /** Manifests of all complete checkpoints, in order; unreadable ones are left out. */

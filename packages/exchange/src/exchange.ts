@@ -64,8 +64,8 @@ export interface Exchange {
   view(): View | undefined;
   /** 0 for the member that writes logs and checkpoints, -1 without a seat. */
   rank(): number;
-  /** Gives the seat back; the last one of a finished run removes every key of it. */
-  leave(o?: { finished?: boolean }): Promise<void>;
+  /** Gives the seat back, true where nobody is left; the last one of a finished run removes every key of it. */
+  leave(o?: { finished?: boolean }): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -205,8 +205,9 @@ export function exchangeOver(
     view: () => view,
     rank: () => (view === undefined ? -1 : rankOf(view, session.worker)),
     async leave(o = {}) {
-      await request({ kind: 'leave', finished: o.finished === true });
+      const isEmpty = await request({ kind: 'leave', finished: o.finished === true });
       view = undefined;
+      return isEmpty;
     },
     close: () => port.close(),
   };

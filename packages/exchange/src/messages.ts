@@ -50,7 +50,8 @@ export interface Replies {
   commit: boolean;
   discard: undefined;
   skip: undefined;
-  leave: undefined;
+  /** True: it was the last one. */
+  leave: boolean;
 }
 
 export type ToThread =

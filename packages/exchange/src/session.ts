@@ -96,11 +96,12 @@ async function beat(context: Context, stepping: Stepping): Promise<void> {
   }
 }
 
-/** Gives the seat back; the last one of a finished run removes every key of it. */
-async function leave(context: Context, finished: boolean): Promise<undefined> {
+/** Gives the seat back, true for the last one; that of a finished run removes every key of it. */
+async function leave(context: Context, finished: boolean): Promise<boolean> {
   const { options, membership } = context;
   const { worker, shards } = options;
   const wasSeated = context.seated;
+  let isEmpty = false;
   context.seated = false;
   for (let attempt = 0; wasSeated && attempt < 50; attempt++) {
     const found = await context.insist(() => membership.read());
@@ -108,11 +109,12 @@ async function leave(context: Context, finished: boolean): Promise<undefined> {
     const next = without(found, [worker], context.newId(), shards);
     const why = `${worker} left`;
     if (!(await context.insist(() => context.change(found, next, 'leave', [worker], why)))) continue;
-    if (finished && next.members.length === 0) await context.insist(() => removeEverything(context));
+    isEmpty = next.members.length === 0;
+    if (finished && isEmpty) await context.insist(() => removeEverything(context));
     break;
   }
   await context.insist(() => membership.retire());
-  return undefined;
+  return isEmpty;
 }
 
 async function removeEverything({ link, options }: Context): Promise<void> {

@@ -47,6 +47,15 @@ const trainingSchema = z.strictObject({
   stop: z.strictObject({ metric: z.literal('dice').default('dice'), patience: count.default(5) }).optional(),
 });
 
+/** Every epoch's end is a checkpoint, whatever is said here. */
+const checkpointSchema = z.strictObject({
+  /** Default: what follows from the cost of a checkpoint and from how often all members were lost. */
+  everySteps: count.optional(),
+  keep: count.default(3),
+  /** What an upload may take of link and disk while training goes on; a quarter of a gigabit link. */
+  bytesPerSecond: count.default(32 * 2 ** 20),
+});
+
 /** The shape of an experiment file; contradictions between fields are judged elsewhere. */
 export const experimentSchema = z.strictObject({
   name: z
@@ -69,7 +78,7 @@ export const experimentSchema = z.strictObject({
       engine: z.enum(['auto', 'native', 'tensorflow', 'reference']).default('auto'),
     })
     .prefault({}),
-  checkpoint: z.strictObject({ everySteps: count.default(200), keep: count.default(3) }).prefault({}),
+  checkpoint: checkpointSchema.prefault({}),
 });
 
 type Parsed = z.infer<typeof experimentSchema>;

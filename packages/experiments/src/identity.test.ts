@@ -23,7 +23,7 @@ describe("a run's identity", () => {
     'data.root': ['data.root=/elsewhere'],
     'data.split': ['data.split={ train: 0.6, validation: 0.2, test: 0.2 }'],
     workers: ['workers.min=2', 'workers.max=3', 'workers.engine=reference'],
-    checkpoint: ['checkpoint.everySteps=7', 'checkpoint.keep=1'],
+    checkpoint: ['checkpoint.everySteps=7', 'checkpoint.keep=1', 'checkpoint.bytesPerSecond=1000'],
   };
   for (const [field, set] of Object.entries(same)) {
     it(`does not depend on ${field}`, () => {

@@ -28,7 +28,7 @@ const defaults: Experiment = {
   training: { batch: 4, shards: 4, epochs: 30, onBadSample: 'stop' },
   exchange: { wire: 'float32' },
   workers: { min: 1, max: 2, engine: 'auto' },
-  checkpoint: { everySteps: 200, keep: 3 },
+  checkpoint: { keep: 3, bytesPerSecond: 33_554_432 },
 };
 
 /** Every field at another value than its default. */
@@ -59,7 +59,7 @@ const everything = {
   training: { batch: 6, shards: 3, epochs: 2, onBadSample: 'stop', stop: { metric: 'dice', patience: 2 } },
   exchange: { wire: 'bf16' },
   workers: { min: 2, max: 3, engine: 'reference' },
-  checkpoint: { everySteps: 5, keep: 9 },
+  checkpoint: { everySteps: 5, keep: 9, bytesPerSecond: 1_000_000 },
 };
 
 describe('an experiment', () => {

@@ -41,14 +41,13 @@ export function initialWeights(config: NetworkConfig, seed: number): Weights {
   return weights;
 }
 
-/** Weights whose arrays are copies. */
-export function copyWeights(config: NetworkConfig, weights: Weights): Weights {
-  return viewsOf(
-    parametersOf(config),
-    weights.parameters.slice(),
-    weights.statistics.slice(),
-    weights.batches,
-  );
+/** Weights whose arrays are copies, made by `copy`. */
+export function copyWeights(
+  config: NetworkConfig,
+  weights: Weights,
+  copy: (values: Float32Array) => Float32Array = (values) => values.slice(),
+): Weights {
+  return viewsOf(parametersOf(config), copy(weights.parameters), copy(weights.statistics), weights.batches);
 }
 
 /** @throws Failure('WEIGHTS_MISMATCH') */

@@ -22,8 +22,12 @@ export function memoryStore(): Store {
     put: async (key, body, o) => {
       checkKey(key);
       if (o?.ifAbsent === true && objects.has(key)) throw conflict(url, key);
-      const bytes = bytesOf(body).slice();
-      if (o?.bytesPerSecond !== undefined) for await (const _ of paced(bytes, o.bytesPerSecond, o)) continue;
+      let bytes = bytesOf(body).slice();
+      if (o?.bytesPerSecond !== undefined) {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of paced(bytes, o.bytesPerSecond, o)) pieces.push(piece);
+        bytes = Uint8Array.from(Buffer.concat(pieces));
+      }
       objects.set(key, bytes);
     },
     async *list(prefix) {

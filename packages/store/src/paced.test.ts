@@ -28,7 +28,8 @@ describe('a body within a byte budget', () => {
     const clock = sleepingClock();
     const pieces = paced(new Uint8Array(512 * kib), 128 * kib, { clock });
     const times: number[] = [];
-    for await (const _ of pieces) {
+    for await (const piece of pieces) {
+      assert.equal(piece.byteLength, 128 * kib);
       times.push(clock.now());
       if (times.length === 1) await clock.sleep(1_500); // the second piece was due at 1 s
     }

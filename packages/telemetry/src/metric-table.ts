@@ -16,6 +16,8 @@ const STEP_BUCKETS_SECONDS = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 ] as const;
 const CHECKPOINT_BUCKETS_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300] as const;
+/** A copy of 20 MB takes a few milliseconds; 50 is the bound. */
+const BLOCKING_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 1] as const;
 
 /** Handle name to metric: `telemetry.metrics.stepSeconds` writes `lvnet_step_seconds`. */
 export const metricSpecs = {
@@ -100,6 +102,15 @@ export const metricSpecs = {
     unit: 'seconds',
     exportedBy: 'worker',
     buckets: CHECKPOINT_BUCKETS_SECONDS,
+  },
+  checkpointBlockingSeconds: {
+    name: 'lvnet_checkpoint_blocking_seconds',
+    type: 'histogram',
+    help: 'Seconds for which training waited for a checkpoint: the copy of the state in memory.',
+    labels: ['run'],
+    unit: 'seconds',
+    exportedBy: 'worker',
+    buckets: BLOCKING_BUCKETS_SECONDS,
   },
   checkpointAgeSeconds: {
     name: 'lvnet_checkpoint_age_seconds',

@@ -19,6 +19,7 @@ describe('telemetry', () => {
       lvnet_view_changes_total: ['reason'],
       lvnet_waste_seconds_total: ['cause'],
       lvnet_checkpoint_seconds: [],
+      lvnet_checkpoint_blocking_seconds: [],
       lvnet_checkpoint_age_seconds: [],
       lvnet_queue_jobs: ['queue', 'state'],
       lvnet_trials: ['state'],

@@ -4,7 +4,10 @@ import { createCheckpointKeeper } from './checkpoint-keeper.js';
 
 interface World {
   complete: Set<number>;
+  moot: Set<number>;
   written: number[];
+  /** Those of them for which training waited. */
+  urgent: number[];
   failures: string[];
   nowMs: number;
   failNext: boolean;
@@ -12,14 +15,16 @@ interface World {
 
 function keeperOf(world: World) {
   return createCheckpointKeeper<{ step: number }>({
-    isComplete: (step) => Promise.resolve(world.complete.has(step)),
-    write: (state) => {
+    isSettled: (step) =>
+      Promise.resolve(world.complete.has(step) ? 'complete' : world.moot.has(step) ? 'moot' : 'open'),
+    write: (state, isUrgent) => {
       if (world.failNext) {
         world.failNext = false;
         return Promise.reject(new Failure('STORE_UNREACHABLE', {}, { message: 'gone' }));
       }
       world.complete.add(state.step);
       world.written.push(state.step);
+      if (isUrgent) world.urgent.push(state.step);
       return Promise.resolve();
     },
     onWritten: () => undefined,
@@ -29,7 +34,10 @@ function keeperOf(world: World) {
   });
 }
 
-const newWorld = (): World => ({ complete: new Set(), written: [], failures: [], nowMs: 0, failNext: false });
+const newWorld = (): World => ({
+  ...{ complete: new Set(), moot: new Set(), written: [], urgent: [], failures: [] },
+  ...{ nowMs: 0, failNext: false },
+});
 
 describe('checkpoint keeper', () => {
   it('writes in order, one at a time, as the writer', async () => {
@@ -88,6 +96,30 @@ describe('checkpoint keeper', () => {
     keeper.tick(true);
     await keeper.idle();
     assert.deepEqual(world.written, [4]);
+  });
+
+  for (const isWriter of [true, false]) {
+    it(`lets go of what the members do not mean, ${isWriter ? 'as the writer' : 'as a mere member'}`, async () => {
+      const world = newWorld();
+      const keeper = keeperOf(world);
+      keeper.due({ step: 4 });
+      world.moot.add(4);
+      keeper.tick(isWriter);
+      await keeper.idle();
+      assert.deepEqual([keeper.pending(), world.written, keeper.newest()], [[], [], null]);
+    });
+  }
+
+  it('says for what training waits', async () => {
+    const world = newWorld();
+    const keeper = keeperOf(world);
+    keeper.due({ step: 4 });
+    keeper.tick(true);
+    await keeper.idle();
+    keeper.due({ step: 8 });
+    keeper.tick(true, true);
+    await keeper.idle();
+    assert.deepEqual([world.written, world.urgent], [[4, 8], [8]]);
   });
 
   it('forgets what a new life will do again', () => {

@@ -5,9 +5,13 @@ export interface Keepable {
 }
 
 export interface KeeperIo<S extends Keepable> {
-  /** Is the checkpoint of this step complete in the store? */
-  isComplete(step: number): Promise<boolean>;
-  write(state: S): Promise<void>;
+  /**
+   * Does nobody need to write the checkpoint of this step any more? It is complete in the store, or the members
+   * mean another step instead.
+   */
+  isSettled(step: number): Promise<'complete' | 'moot' | 'open'>;
+  /** @param isUrgent training waits for it */
+  write(state: S, isUrgent: boolean): Promise<void>;
   onWritten(step: number, seconds: number): void;
   onFailed(step: number, failure: Failure): void;
   now(): number;
@@ -22,8 +26,12 @@ export interface KeeperIo<S extends Keepable> {
 export interface CheckpointKeeper<S extends Keepable> {
   /** Hands over a snapshot (a copy) that must become a checkpoint. */
   due(snapshot: S): void;
-  /** Does the next thing, in the background. Call it after every step and while waiting. */
-  tick(isWriter: boolean): void;
+  /**
+   * Does the next thing, in the background. Call it after every step and while waiting.
+   *
+   * @param isUrgent training waits for what is pending
+   */
+  tick(isWriter: boolean, isUrgent?: boolean): void;
   /** Steps whose checkpoints are not known to be complete. */
   pending(): number[];
   /** The newest checkpoint that is known to be complete. */
@@ -43,23 +51,25 @@ export function createCheckpointKeeper<S extends Keepable>(io: KeeperIo<S>): Che
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   let newest: { step: number; at: string } | null = null;
 
-  const settle = (step: number) => {
+  const settle = (step: number, how: 'complete' | 'moot') => {
     waiting = waiting.filter((snapshot) => snapshot.step !== step);
-    newest = { step, at: new Date(io.now()).toISOString() };
+    if (how === 'complete') newest = { step, at: new Date(io.now()).toISOString() };
   };
-  const writeNext = async (snapshot: S) => {
+  const writeNext = async (snapshot: S, isUrgent: boolean) => {
     const startMs = io.monotonicMs();
-    if (!(await io.isComplete(snapshot.step))) {
-      await io.write(snapshot);
+    const found = await io.isSettled(snapshot.step);
+    if (found === 'open') {
+      await io.write(snapshot, isUrgent);
       io.onWritten(snapshot.step, (io.monotonicMs() - startMs) / 1000);
     }
-    settle(snapshot.step);
+    settle(snapshot.step, found === 'open' ? 'complete' : found);
   };
   /** Writers keep the order: what comes after an incomplete one need not be asked for. */
   const askNext = async (first: S) => {
     for (let next: S | undefined = first; next !== undefined; next = waiting[0]) {
-      if (!(await io.isComplete(next.step))) break;
-      settle(next.step);
+      const found = await io.isSettled(next.step);
+      if (found === 'open') break;
+      settle(next.step, found);
     }
     notBeforeMs = io.monotonicMs() + askEveryMs;
   };
@@ -67,10 +77,10 @@ export function createCheckpointKeeper<S extends Keepable>(io: KeeperIo<S>): Che
     due(snapshot) {
       if (waiting.every((known) => known.step !== snapshot.step)) waiting.push(snapshot);
     },
-    tick(isWriter) {
+    tick(isWriter, isUrgent = false) {
       const next = waiting[0];
       if (next === undefined || busy !== undefined || io.monotonicMs() < notBeforeMs) return;
-      busy = (isWriter ? writeNext(next) : askNext(next))
+      busy = (isWriter ? writeNext(next, isUrgent) : askNext(next))
         .catch((error: unknown) => {
           notBeforeMs = io.monotonicMs() + retryAfterMs;
           io.onFailed(next.step, asFailure(error));

@@ -2,6 +2,8 @@
 export type TrainingFact =
   | StepFact
   | { kind: 'exchanged'; bytesIn: number; bytesOut: number }
+  /** A checkpoint's copy was made: for so long training waited for it. */
+  | { kind: 'copied'; step: number; seconds: number }
   | { kind: 'checkpointed'; step: number; seconds: number }
   | { kind: 'wasted'; cause: string; seconds: number }
   | { kind: 'note'; text: string; viewChange?: 'join' | 'leave' | 'lost' };

@@ -3,23 +3,15 @@ import { asFailure, Failure, sleep, systemClock } from '@lvnet/core';
 import { openExchange, type Exchange, type Seat } from '@lvnet/exchange';
 import { buildNetwork, type Network } from '@lvnet/networks';
 import { createCaseCache } from './case-cache.js';
-import type { CheckpointKeeper } from './checkpoint-keeper.js';
 import { injectFaults } from './faults.js';
 import { trainAsMember, type Course } from './member.js';
 import { createStepSampler } from './sampling.js';
-import { epochOf, isCheckpointStep } from './spec.js';
-import {
-  copyState,
-  decodeState,
-  encodeState,
-  fromCheckpoint,
-  initialState,
-  type TrainingState,
-} from './state.js';
+import { epochOf } from './spec.js';
+import { decodeState, encodeState, fromCheckpoint, initialState, type TrainingState } from './state.js';
 import type { FinishReason, TrainOptions } from './train-options.js';
 import { createStepLog } from './step-log.js';
 import { createStepper, type Reducer, type Stepper } from './stepper.js';
-import { openStoreKeeper } from './store-keeper.js';
+import { openStoreKeeper, type StoreKeeper } from './store-keeper.js';
 import { exchangeNote, tellStep } from './telling.js';
 import { vectorLayout, type VectorLayout } from './vector-layout.js';
 import { findGuilty } from './verify.js';
@@ -82,6 +74,7 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
     });
   } finally {
     await keeper.idle();
+    await keeper.close();
     await exchange.close();
   }
 }
@@ -125,7 +118,7 @@ interface CourseParts {
   network: Network;
   layout: VectorLayout;
   exchange: Exchange;
-  keeper: CheckpointKeeper<TrainingState>;
+  keeper: StoreKeeper;
   stepper: Stepper;
   begin: (seat: Seat) => Promise<TrainingState>;
   log: ReturnType<typeof createStepLog>;
@@ -139,12 +132,14 @@ function createCourse(options: TrainOptions, parts: CourseParts): Course<Trainin
   return {
     async begin(seat) {
       log.rewind(seat.step);
+      await keeper.begin(seat.life);
       return parts.begin(seat);
     },
     async step(state) {
       await faults.beforeStep(state, network);
       const outcome = await stepper.step(state, faults.around(reducer, layout));
       log.add(outcome.record);
+      keeper.stepped(outcome.seconds);
       tellStep(outcome, { spec, view: exchange.view(), rank: exchange.rank(), keeper, report });
       for (const blamed of outcome.blamed) {
         const text = `step ${String(outcome.state.step)}: what ${blamed} computed was wrong; another member computed it well`;
@@ -154,8 +149,9 @@ function createCourse(options: TrainOptions, parts: CourseParts): Course<Trainin
       }
       return outcome.state;
     },
-    copy: (state) => copyState(network, state),
-    isDue: (step) => isCheckpointStep(spec, options.checkpoint.everySteps, step),
+    copy: (state) => keeper.copy(state),
+    isDue: (step) => keeper.isDue(step),
+    adjourn: () => keeper.adjourn(),
     endOf: (state, meanwhile) => endOf(state, options, meanwhile),
     async finish(state, reason) {
       await options.finish({

@@ -12,6 +12,8 @@ export interface Course<S extends Keepable, R extends string> {
   copy(state: S): S;
   /** After this step a checkpoint is due. */
   isDue(step: number): boolean;
+  /** Nobody is left, as all were asked to go: nothing was lost. */
+  adjourn(): Promise<void>;
   /** Why training ends with this state, if it does; `meanwhile` is called while that is waited for. */
   endOf(state: S, meanwhile: () => void): Promise<R | undefined>;
   /** The final checkpoint is complete; must be idempotent. */
@@ -58,7 +60,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
     for (;;) {
       await keeper.idle();
       if (keeper.pending().length === 0) return;
-      keeper.tick(mayWrite());
+      keeper.tick(mayWrite(), true);
       await clock.sleep(pollMs, until);
     }
   };
@@ -76,7 +78,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
     for (;;) {
       const state = current as S;
       const reason = await course.endOf(state, () => {
-        keeper.tick(isWriter());
+        keeper.tick(isWriter(), true);
       });
       if (reason !== undefined) {
         await finish(state, reason);
@@ -95,7 +97,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
       keeper.due(course.copy(current));
       await settle(() => true, undefined);
     }
-    await exchange.leave();
+    if (await exchange.leave()) await course.adjourn();
   };
   /** What is to be done about a failure: 'again' takes a new seat. */
   const recover = async (error: unknown): Promise<'again' | 'stopped'> => {

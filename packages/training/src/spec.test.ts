@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { epochOf, isCheckpointStep, learningRateAt, type TrainingSpec } from './spec.js';
+import { closesEpoch, epochOf, learningRateAt, type TrainingSpec } from './spec.js';
 import { cutIntoShards, sampleId } from './sampling.js';
 
 const spec: TrainingSpec = {
@@ -33,11 +33,11 @@ describe('training spec', () => {
     );
   });
 
-  it('writes checkpoints every so many steps, at epoch ends and at the end', () => {
-    const due = Array.from({ length: 10 }, (_, step) => step).filter((step) =>
-      isCheckpointStep(spec, 4, step),
+  it('closes epochs at their ends and at the end', () => {
+    const closing = Array.from({ length: 11 }, (_, step) => step).filter((step) =>
+      closesEpoch({ ...spec, stepsTotal: 10 }, step),
     );
-    assert.deepEqual(due, [3, 4, 6, 8, 9]);
+    assert.deepEqual(closing, [3, 6, 9, 10]);
   });
 });
 

@@ -46,8 +46,8 @@ export function learningRateAt(spec: TrainingSpec, step: number): number {
   return rate;
 }
 
-/** After these steps a checkpoint is written: every so many, at every epoch's end, at the end. */
-export function isCheckpointStep(spec: TrainingSpec, everySteps: number, step: number): boolean {
+/** After these steps a checkpoint is always written: at every epoch's end, and at the end. */
+export function closesEpoch(spec: Pick<TrainingSpec, 'stepsPerEpoch' | 'stepsTotal'>, step: number): boolean {
   if (step === 0) return false;
-  return step % everySteps === 0 || step % spec.stepsPerEpoch === 0 || step === spec.stepsTotal;
+  return step % spec.stepsPerEpoch === 0 || step === spec.stepsTotal;
 }

@@ -38,13 +38,20 @@ export function initialState(network: Network, seed: number): TrainingState {
   };
 }
 
+/** A copy in shared memory: another thread reads it without copying it again. */
 export function copyState(network: Network, state: TrainingState): TrainingState {
   const { m, v, step } = state.optimizer;
   return {
     ...state,
-    weights: copyWeights(network.config, state.weights),
-    optimizer: { m: m.slice(), v: v.slice(), step },
+    weights: copyWeights(network.config, state.weights, sharedCopy),
+    optimizer: { m: sharedCopy(m), v: sharedCopy(v), step },
   };
+}
+
+function sharedCopy(values: Float32Array): Float32Array {
+  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+  copy.set(values);
+  return copy;
 }
 
 /** The weights with PyTorch's names, in canonical order; arrays are views. */

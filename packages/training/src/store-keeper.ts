@@ -1,35 +1,83 @@
 import {
   checkpointSteps,
   deleteCheckpoint,
+  endLife,
+  failuresOf,
   isCompleteCheckpoint,
+  newestSchedule,
   planRetention,
-  writeCheckpoint,
-  writeSteps,
+  readLives,
+  referredSteps,
 } from '@lvnet/checkpoints';
 import { systemClock } from '@lvnet/core';
 import type { Network } from '@lvnet/networks';
 import { createCheckpointKeeper, type CheckpointKeeper } from './checkpoint-keeper.js';
-import type { TrainOptions } from './train-options.js';
-import { toCheckpoint, type TrainingState } from './state.js';
+import { createCheckpointSchedule } from './checkpoint-schedule.js';
+import { closesEpoch } from './spec.js';
+import { copyState, toCheckpoint, type TrainingState } from './state.js';
 import type { StepLog } from './step-log.js';
+import type { TrainOptions } from './train-options.js';
+import type { UploadPace } from './upload.js';
+import { openUploads } from './uploads.js';
 
 /** A checkpoint that cannot be written is told of at most this often. */
 const tellEveryMs = 30_000;
+/** Steps whose mean time is taken for that of the next ones. */
+const timedSteps = 64;
+
+/** A run's checkpoints in its store: which steps get one, the copy, and the way into the store. */
+export interface StoreKeeper extends CheckpointKeeper<TrainingState> {
+  /** A checkpoint is due after this step: its epoch ends, or the schedule says so. */
+  isDue(step: number): boolean;
+  /** The copy that becomes a checkpoint; all that training waits for. */
+  copy(state: TrainingState): TrainingState;
+  /** A seat in a life is taken: what the store says of the next checkpoint holds. */
+  begin(life: number): Promise<void>;
+  /** All members of the life left as they were asked to. */
+  adjourn(): Promise<void>;
+  /** A step took so long. */
+  stepped(seconds: number): void;
+  close(): Promise<void>;
+}
 
 /** Keeps a run's checkpoints in its store: the step log first, then the checkpoint, then what may go goes. */
-export function openStoreKeeper(
-  options: TrainOptions,
-  network: Network,
-  log: StepLog,
-): CheckpointKeeper<TrainingState> {
-  const { spec, store, provenance, report } = options;
+export function openStoreKeeper(options: TrainOptions, network: Network, log: StepLog): StoreKeeper {
+  const { spec, store, provenance, report, checkpoint } = options;
+  const uploads = openUploads(store.url);
+  const schedule = createCheckpointSchedule(checkpoint.everySteps);
+  const isAdaptive = checkpoint.everySteps === undefined;
   let toldMs = Number.NEGATIVE_INFINITY;
-  return createCheckpointKeeper<TrainingState>({
-    isComplete: (step) => isCompleteCheckpoint(store, spec.run, step),
-    async write(state) {
-      await writeSteps(store, spec.run, log.upTo(state.step));
-      await writeCheckpoint(store, spec.run, toCheckpoint(network, state, spec.stepsPerEpoch), provenance);
+  let lastSeconds: number[] = [];
+  let copySeconds = 0;
+  let life = 0;
+
+  const learn = async () => {
+    if (isAdaptive) schedule.learn(await newestSchedule(store, spec.run));
+  };
+  const pace = async (): Promise<UploadPace> => {
+    const failures = failuresOf(await readLives(store, spec.run), systemClock.now());
+    const stepSeconds =
+      lastSeconds.reduce((sum, seconds) => sum + seconds, 0) / Math.max(1, lastSeconds.length);
+    return { stepSeconds, copySeconds, ...failures };
+  };
+  const keeper = createCheckpointKeeper<TrainingState>({
+    async isSettled(step) {
+      const isThere = await isCompleteCheckpoint(store, spec.run, step);
+      await learn();
+      if (isThere) return 'complete';
+      return !closesEpoch(spec, step) && schedule.isMoot(step) ? 'moot' : 'open';
+    },
+    async write(state, isUrgent) {
+      await uploads.upload({
+        run: spec.run,
+        checkpoint: toCheckpoint(network, state, spec.stepsPerEpoch),
+        records: log.upTo(state.step),
+        provenance,
+        bytesPerSecond: isUrgent ? null : checkpoint.bytesPerSecond,
+        pace: isAdaptive ? await pace() : null,
+      });
       log.written(state.step);
+      await learn();
       await dropOld(options);
     },
     onWritten: (step, seconds) => {
@@ -45,10 +93,32 @@ export function openStoreKeeper(
     now: systemClock.now,
     monotonicMs: systemClock.monotonicMs,
   });
+  return {
+    ...keeper,
+    isDue: (step) => closesEpoch(spec, step) || schedule.isDue(step),
+    copy(state) {
+      const startMs = systemClock.monotonicMs();
+      const copy = copyState(network, state);
+      schedule.taken(state.step);
+      copySeconds = (systemClock.monotonicMs() - startMs) / 1_000;
+      report({ kind: 'copied', step: state.step, seconds: copySeconds });
+      return copy;
+    },
+    async begin(seatLife) {
+      life = seatLife;
+      if (isAdaptive) schedule.begin(await newestSchedule(store, spec.run));
+    },
+    adjourn: () => endLife(store, spec.run, life),
+    stepped(seconds) {
+      lastSeconds = [...lastSeconds, seconds].slice(-timedSteps);
+    },
+    close: () => uploads.close(),
+  };
 }
 
 async function dropOld({ spec, store, checkpoint, referenced }: TrainOptions): Promise<void> {
   const steps = await checkpointSteps(store, spec.run);
-  const plan = { keep: checkpoint.keep, referenced: await referenced() };
+  const replayed = await referredSteps(store, spec.run);
+  const plan = { keep: checkpoint.keep, referenced: await referenced(), replayed };
   for (const step of planRetention(steps, plan)) await deleteCheckpoint(store, spec.run, step);
 }

@@ -18,7 +18,8 @@ export interface TrainOptions {
   redisUrl: string;
   wire: WireFormat;
   members: { min: number; wanted: number };
-  checkpoint: { everySteps: number; keep: number };
+  /** Without `everySteps` the interval follows from what a checkpoint costs and how often all members were lost. */
+  checkpoint: { everySteps?: number | undefined; keep: number; bytesPerSecond: number };
   /** Written into manifests. */
   provenance: Required<Pick<Provenance, 'network' | 'data' | 'engineFingerprint'>>;
   stop: { signal: AbortSignal; why: () => 'released' | 'leave' };

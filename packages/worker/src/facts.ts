@@ -14,6 +14,9 @@ export function recordFact(fact: ChildFact, { metrics }: Telemetry): void {
       metrics.exchangeBytes.add({ run: fact.run, direction: 'received' }, fact.bytesIn);
       metrics.exchangeBytes.add({ run: fact.run, direction: 'sent' }, fact.bytesOut);
       return;
+    case 'copied':
+      metrics.checkpointBlockingSeconds.observe({ run: fact.run }, fact.seconds);
+      return;
     case 'checkpointed':
       metrics.checkpointSeconds.observe({ run: fact.run }, fact.seconds);
       return;

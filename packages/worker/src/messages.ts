@@ -36,6 +36,7 @@ export type ChildFact =
   | { kind: 'progress'; run: string; progress: RunProgress }
   | { kind: 'exchanged'; run: string; bytesIn: number; bytesOut: number }
   | { kind: 'wasted'; run: string; cause: string; seconds: number }
+  | { kind: 'copied'; run: string; seconds: number }
   | { kind: 'checkpointed'; run: string; step: number; seconds: number }
   | { kind: 'note'; run: string; text: string; viewChange?: 'join' | 'leave' | 'lost' | undefined }
   | { kind: 'memory'; bytes: number };

@@ -109,7 +109,7 @@ async function train(spec: TrainingSpec, engine: Engine, folder: string): Promis
     redisUrl: redis.socketUrl,
     wire: 'float32',
     members: { min: 1, wanted: 1 },
-    checkpoint: { everySteps: spec.stepsTotal, keep: 2 },
+    checkpoint: { everySteps: spec.stepsTotal, keep: 2, bytesPerSecond: 2 ** 25 },
     provenance: { data: null, network: network.config, engineFingerprint: 'bench' },
     stop: { signal: new AbortController().signal, why: () => 'leave' },
     verdict: undefined,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listRuns } from '@lvnet/coordinator';
 import { findS3Server, startS3Server, type S3Server } from '@lvnet/store/testing';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
 import { realCt, temporaryFolder } from '../support/data.js';
@@ -50,6 +51,13 @@ describe('a cluster whose store is S3', function () {
     } // everything is killed
     await rm(join(folder.path(), 'first'), { recursive: true });
     await using second = await start('second');
+    // Before anybody told the new, empty Redis of it.
+    const listed = (await listRuns(second.store, undefined)).filter((item) => item.run === run);
+    assert.deepEqual(
+      listed.map(({ state, name }) => [state, name]),
+      [['running', 'test']],
+    );
+    assert.ok((listed[0]?.checkpoint?.step ?? 0) >= 5);
     const last = await second.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
     assert.equal(run, twin);
     assert.equal(last.digest, undisturbed.digest);

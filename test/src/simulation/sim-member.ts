@@ -106,7 +106,7 @@ export function startMember(
       process.clock,
     );
     const keeper = createCheckpointKeeper<ToyState>({
-      isComplete: (step) => store.call(process, () => store.checkpoints.has(step)),
+      isSettled: (step) => store.call(process, () => (store.checkpoints.has(step) ? 'complete' : 'open')),
       write: (state) => store.call(process, () => void store.checkpoints.set(state.step, encodeToy(state))),
       onWritten: () => undefined,
       onFailed: () => undefined,
@@ -121,6 +121,7 @@ export function startMember(
       },
       step: (state) => stepOnce(exchange, state),
       copy: ({ step, weights }) => ({ step, weights: weights.slice() }),
+      adjourn: () => Promise.resolve(),
       isDue: (step) => step % plan.everySteps === 0,
       endOf: (state) => Promise.resolve(state.step >= plan.steps ? 'end' : undefined),
       finish: (state) => {

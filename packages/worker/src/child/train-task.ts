@@ -83,6 +83,9 @@ function factPasser(run: string, { report }: TaskContext): (fact: TrainingFact) 
       case 'exchanged':
         report({ kind: 'exchanged', run, bytesIn: fact.bytesIn, bytesOut: fact.bytesOut });
         return;
+      case 'copied':
+        report({ kind: 'copied', run, seconds: fact.seconds });
+        return;
       case 'checkpointed': {
         const { step, seconds } = fact;
         report({ kind: 'checkpointed', run, step, seconds });

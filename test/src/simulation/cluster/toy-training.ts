@@ -150,7 +150,7 @@ async function drive(
   }
   training.step++;
   events.onStep(run, worker);
-  const { everySteps } = document.experiment.checkpoint;
+  const { everySteps = plan.stepsPerEpoch } = document.experiment.checkpoint;
   if (training.step % plan.stepsPerEpoch === 0 || training.step % everySteps === 0)
     training.due.push(training.step);
   await writeDue(run, training, document, plan, store, isWriter);

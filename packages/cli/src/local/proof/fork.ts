@@ -1,4 +1,4 @@
-import { readSteps, writeCheckpoint, type StepRecord } from '@lvnet/checkpoints';
+import { readSteps, referTo, writeCheckpoint, type StepRecord } from '@lvnet/checkpoints';
 import { submitFork } from '@lvnet/coordinator';
 import { Failure } from '@lvnet/core';
 import { forkedExperiment } from '@lvnet/experiments';
@@ -81,6 +81,7 @@ async function writeStart(
   },
 ): Promise<void> {
   const { exchange, network, data } = document.experiment;
+  await referTo(store, document.run, o.step, o.run); // first: what is read now must not go meanwhile
   const state = await interruptible(
     (signal) =>
       stateAfter({
