@@ -47,6 +47,7 @@ export interface Context extends SessionParts {
   onAnnounced: (key: TensorKey, sender: string) => void;
   onWanted: (step: number, bucket: number) => void;
   onTaken: (step: number, shard: number) => void;
+  onChecked: (step: number) => void;
   onReconnected: () => void;
   renew(): Promise<void>;
   wake(): void;
@@ -153,6 +154,7 @@ export function createContext(parts: SessionParts): Context {
     onAnnounced: () => undefined,
     onWanted: () => undefined,
     onTaken: () => undefined,
+    onChecked: () => undefined,
     onReconnected: () => undefined,
     async renew() {
       const { step, done, ready } = context.progress;
@@ -234,12 +236,13 @@ function noticeSleep(context: Context, lateMs: number): void {
   context.send({ kind: 'fact', fact: { kind: 'slept', seconds: lateMs / 1_000 } });
 }
 
-/** Messages: 'view', 'want STEP BUCKET', 'taken STEP SHARD', or 'KEY SENDER'. */
+/** Messages: 'view', 'want STEP BUCKET', 'taken STEP SHARD', 'checked STEP', or 'KEY SENDER'. */
 function hear(context: Context, payload: string): void {
   const [first = '', second = '', third = ''] = payload.split(' ');
   if (first === 'view') context.viewIsOld = true;
   else if (first === 'want') context.onWanted(Number(second), Number(third));
   else if (first === 'taken') context.onTaken(Number(second), Number(third));
+  else if (first === 'checked') context.onChecked(Number(second));
   else {
     const key = parseTensorKey(context.options.run, first);
     if (key !== undefined) context.onAnnounced(key, second);
@@ -248,6 +251,7 @@ function hear(context: Context, payload: string): void {
 
 export const wantMessage = (step: number, bucket: number): string => `want ${String(step)} ${String(bucket)}`;
 export const takenMessage = (step: number, shard: number): string => `taken ${String(step)} ${String(shard)}`;
+export const checkedMessage = (step: number): string => `checked ${String(step)}`;
 
 /** Keys of tensors expire by themselves after this, whatever happens to their writers. */
 export const tensorSeconds = 600;

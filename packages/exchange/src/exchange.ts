@@ -176,21 +176,21 @@ export function exchangeOver(
       let busyMs = 0;
       const computed: number[] = [];
       let chain = Promise.resolve();
-      const computeOne = async (shard: number, skipped: boolean) => {
+      const computeOne = async ({ shard, skipped, isCheck }: Compute) => {
         const fromMs = clock.monotonicMs();
-        const buffer = leafBuffer(shard);
+        const buffer = leafBuffer(isCheck ? checkLeaf : shard);
         const finite = await compute(shard, new Float32Array(buffer), skipped);
         const ms = clock.monotonicMs() - fromMs;
         busyMs += ms;
-        computed.push(shard);
-        port.post({ kind: 'leaf', step, shard, buffer, seconds: ms / 1000, finite });
+        if (!isCheck) computed.push(shard);
+        port.post({ kind: 'leaf', step, shard, buffer, seconds: ms / 1000, finite, isCheck });
       };
       const onFailure = (error: unknown) => {
         waiting?.reject(asFailure(error));
       };
       const reply = await request({ kind: 'reduce', step, weightsSha256 }, (message) => {
         if (message.step !== step) return;
-        chain = chain.then(() => computeOne(message.shard, message.skipped)).catch(onFailure);
+        chain = chain.then(() => computeOne(message)).catch(onFailure);
       });
       await chain; // a leaf that came too late for the sum must not be computed into the next step
       if (reply.kind === 'badShard') return reply;
@@ -213,9 +213,14 @@ export function exchangeOver(
   };
 }
 
+/** Place of a leaf that is computed for a check alone: that of the sum may be on its way. */
+const checkLeaf = -1;
+
+type Compute = Extract<FromThread, { kind: 'compute' }>;
+
 interface Waiting {
   id: number;
   resolve: (reply: Replies[keyof Replies]) => void;
   reject: (failure: Failure) => void;
-  onCompute: ((message: Extract<FromThread, { kind: 'compute' }>) => void) | undefined;
+  onCompute: ((message: Compute) => void) | undefined;
 }

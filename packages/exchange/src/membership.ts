@@ -1,7 +1,15 @@
 import { keys } from '@lvnet/redis';
 import { leaseText, readLease, type Evidence, type Progress } from './evidence.js';
 import type { Link } from './link.js';
-import { commitStep, raiseHead, replaceView, restoreView, retryStep, type Script } from './scripts.js';
+import {
+  commitStep,
+  raiseHead,
+  replaceView,
+  restoreView,
+  retryStep,
+  sayChecked,
+  type Script,
+} from './scripts.js';
 import { parseView, type View } from './view.js';
 
 /** Leases, standbys, the view and the head on the tensor server. */
@@ -25,8 +33,15 @@ export interface Membership {
   /** Says again what is committed, after the server lost it. */
   raiseHead(life: number, step: number): Promise<void>;
   head(life: number): Promise<number | undefined>;
+  /** What was said of a step's checked shard so far. */
+  checked(life: number, step: number): Promise<string | null>;
+  /** Adds a statement, once, and gives all of them. */
+  sayChecked(life: number, step: number, line: string, sha256: string): Promise<string>;
   announce(payload: string): Promise<void>;
 }
+
+/** What was said of a check is of no use once its step is long over. */
+const checkedSeconds = 600;
 
 export interface MembershipParts {
   link: Link;
@@ -112,6 +127,10 @@ export function createMembership({ link, run, worker, leaseMs, keepSeconds }: Me
     async head(life) {
       const text = await command('GET', keys.head(run, life));
       return text === null ? undefined : Number(text);
+    },
+    checked: (life, step) => command('GET', keys.checked(run, life, step)),
+    async sayChecked(life, step, line, sha256) {
+      return String(await script(sayChecked, [keys.checked(run, life, step)], line, sha256, checkedSeconds));
     },
     async announce(payload) {
       await command('PUBLISH', keys.everyone(run), payload);

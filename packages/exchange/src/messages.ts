@@ -17,6 +17,8 @@ export interface SessionOptions {
   leaseMs: number;
   /** The first leaves may compile, page in, or read their scans over a slow network: at most so long. */
   firstLeafSeconds: number;
+  /** Every so many steps a shard is computed by two members. */
+  checkEverySteps: number;
   /** The run had a life before this session: an absent view then means a server that lost it. */
   hasLived: boolean;
   /** Room for the sums of even and of odd steps. */
@@ -57,8 +59,7 @@ export interface Replies {
 export type ToThread =
   | { kind: 'request'; id: number; request: Request }
   | { kind: 'cancel' }
-  /** A shard's vector; `finite` false: it must not be used by anybody. */
-  | { kind: 'leaf'; step: number; shard: number; buffer: SharedArrayBuffer; seconds: number; finite: boolean }
+  | Leaf
   | { kind: 'founded'; life: number; step: number }
   | { kind: 'snapshot'; step: number; bytes: Uint8Array }
   | { kind: 'refused'; failure: FailureText }
@@ -66,10 +67,23 @@ export type ToThread =
   | { kind: 'pong' }
   | { kind: 'close' };
 
+/** A shard's vector. */
+export interface Leaf {
+  kind: 'leaf';
+  step: number;
+  shard: number;
+  buffer: SharedArrayBuffer;
+  seconds: number;
+  /** False: it must not be used by anybody. */
+  finite: boolean;
+  /** Computed for a check alone, no part of the sum. */
+  isCheck: boolean;
+}
+
 export type FromThread =
   | { kind: 'reply'; id: number; reply: Replies[keyof Replies] }
   | { kind: 'failed'; id: number; failure: FailureText }
-  | { kind: 'compute'; step: number; shard: number; skipped: boolean }
+  | { kind: 'compute'; step: number; shard: number; skipped: boolean; isCheck: boolean }
   /** Does the main thread still take messages? */
   | { kind: 'ping' }
   | { kind: 'found' }

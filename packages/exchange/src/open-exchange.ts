@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { Failure, systemClock } from '@lvnet/core';
+import { usualCheckEverySteps } from './check.js';
 import { exchangeOver, type Exchange, type MemberSide, type SessionPort } from './exchange.js';
 import type { FromThread, ThreadOptions } from './messages.js';
 import type { WireFormat } from './wire.js';
@@ -24,6 +25,8 @@ export interface ExchangeOptions extends MemberSide {
   /** The run had a life before. */
   hasLived: boolean;
   leaseMs?: number;
+  /** Every so many steps a shard is computed by two members and compared; default 50. */
+  checkEverySteps?: number;
 }
 
 const defaultLeaseMs = 2_500;
@@ -35,9 +38,10 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const sums = [new SharedArrayBuffer(bytes), new SharedArrayBuffer(bytes)] as const;
   const { run, worker, redisUrl, shards, length, roundedLength, wire } = options;
   const { minMembers, wantedMembers, gatherMs, hasLived, leaseMs = defaultLeaseMs } = options;
+  const { checkEverySteps = usualCheckEverySteps } = options;
   const workerData: ThreadOptions = {
     ...{ run, worker, redisUrl, shards, length, roundedLength, wire },
-    ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, firstLeafSeconds, sums },
+    ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, firstLeafSeconds, checkEverySteps, sums },
   };
   return exchangeOver(threadPort(workerData), workerData, options, systemClock);
 }

@@ -1,6 +1,16 @@
 import type { Context } from './context.js';
 import { currentView } from './current-view.js';
-import { attemptOf, computerOf, isSkipped, withBarred, withSkipped, type View } from './view.js';
+import {
+  attemptOf,
+  computerOf,
+  isBarred,
+  isSkipped,
+  shardsOf,
+  withBarred,
+  withoutWorkOf,
+  withSkipped,
+  type View,
+} from './view.js';
 
 /** How a step is done again: an attempt that all members agree on, unless the step is committed. */
 export interface Retrying {
@@ -11,6 +21,8 @@ export interface Retrying {
   confess(view: View, step: number, shard: number): Promise<boolean>;
   /** The sum of an attempt shows that a shard is wrong: the step is done again, with it at another member. */
   discard(step: number, attempt: number, shard: number, loss: number): Promise<undefined>;
+  /** A check found that somebody computed the shard wrongly: the step is done again without that one's work. */
+  accuse(step: number, shard: number, guilty: string, how: string): Promise<undefined>;
   /** The step is done again without a shard's samples. */
   skip(step: number, shard: number): Promise<undefined>;
 }
@@ -61,6 +73,20 @@ export function createRetrying(context: Context): Retrying {
           const barred = { shard, worker: home, why: 'loss spike', loss } as const;
           const why = `step ${String(step)}: the loss of shard ${String(shard)}, computed by ${home}, jumps to ${loss.toPrecision(3)}`;
           return { next: withBarred(view, step, barred, context.newId()), blamed: home, why };
+        },
+      ),
+    accuse: (step, shard, guilty, how) =>
+      propose(
+        step,
+        (view) => isBarred(view, shard, step, guilty),
+        (view) => {
+          const shards = new Set([...shardsOf(view, guilty, step, options.shards), shard]);
+          const why = `step ${String(step)}: a check of shard ${String(shard)} found that ${guilty} ${how}`;
+          return {
+            next: withoutWorkOf(view, step, guilty, [...shards], context.newId()),
+            blamed: guilty,
+            why,
+          };
         },
       ),
     skip: (step, shard) =>

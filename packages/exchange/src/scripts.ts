@@ -3,7 +3,7 @@
  * memory knows what to do.
  */
 export interface Script {
-  name: 'replaceView' | 'retryStep' | 'restoreView' | 'commitStep' | 'raiseHead';
+  name: 'replaceView' | 'retryStep' | 'restoreView' | 'commitStep' | 'raiseHead' | 'sayChecked';
   lua: string;
 }
 
@@ -86,4 +86,19 @@ local step = tonumber(ARGV[1])
 if step < held then step = held end
 redis.call('SET', KEYS[1], step, 'EX', ARGV[2])
 return step`,
+};
+
+/**
+ * Adds what a member says of a checked shard, unless it has said it; gives all that was said. ARGV: who and for
+ * which time, hash, seconds.
+ */
+export const sayChecked: Script = {
+  name: 'sayChecked',
+  lua: `
+local held = redis.call('GET', KEYS[1]) or ''
+if not string.find('\\n' .. held, '\\n' .. ARGV[1] .. ' ', 1, true) then
+  held = held .. ARGV[1] .. ' ' .. ARGV[2] .. '\\n'
+  redis.call('SET', KEYS[1], held, 'EX', ARGV[3])
+end
+return held`,
 };

@@ -61,11 +61,9 @@ export function createSession(parts: SessionParts): Session {
           context.cancelled = true;
           context.wake();
           return;
-        case 'leaf': {
-          const values = new Float32Array(message.buffer);
-          stepping.leaf(message.step, message.shard, values, message.seconds, message.finite);
+        case 'leaf':
+          stepping.leaf(message);
           return;
-        }
         case 'founded':
         case 'snapshot':
         case 'refused':

@@ -1,9 +1,11 @@
 import type { Bucket } from './buckets.js';
+import { checkedShard } from './check.js';
+import { createChecking, type Checking } from './checking.js';
 import { takenMessage, tensorSeconds, wantMessage, type Context } from './context.js';
 import { currentView, evicted } from './current-view.js';
 import type { Evidence } from './evidence.js';
 import { createMemory } from './memory.js';
-import type { Replies } from './messages.js';
+import type { Leaf, Replies } from './messages.js';
 import { createRetrying } from './retrying.js';
 import { speculate } from './speculate.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
@@ -23,7 +25,7 @@ const followedSteps = 16;
 /** The steps of a member with a seat, one after the other. */
 export interface Stepping {
   reduce(step: number, weightsSha256: string): Promise<Replies['reduce']>;
-  leaf(step: number, shard: number, values: Float32Array, seconds: number, finite: boolean): void;
+  leaf(leaf: Leaf): void;
   /** False where the members do the step again. */
   commit(step: number, attempt: number): Promise<boolean>;
   /** The sum of an attempt shows that a shard is wrong: the step is done again, with it at another member. */
@@ -45,6 +47,10 @@ interface Current {
   taken: Map<number, number>;
   /** Leaves that were not finite and must not be used. */
   poisoned: Set<number>;
+  /** Of a step in which a shard is computed twice. */
+  checking: Checking | undefined;
+  /** The main thread computes the shard for the check. */
+  isChecking: boolean;
   shownId: string | undefined;
   lookedMs: number;
   wantedMs: number;
@@ -79,7 +85,11 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const untilMs = clock.monotonicMs() + 1_000 + 3_000 * context.leafTimes.medianSeconds();
     current.taken.set(shard, untilMs);
   };
+  context.onChecked = (step) => {
+    if (current?.exchange.step === step) current.checking?.news();
+  };
   context.onReconnected = () => {
+    current?.checking?.sayAgain();
     current?.exchange.sendAgain();
     previous?.sendAgain();
     serve();
@@ -120,8 +130,10 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     for (const { key, sender } of early) if (key.position.step === step) exchange.announced(key, sender);
     early = early.filter(({ key }) => key.position.step > step);
     const nowMs = clock.monotonicMs();
+    const shard = checkedShard(step, options.checkEverySteps, shards);
+    const checking = shard === undefined ? undefined : createChecking(context, retrying, step, shard);
     return {
-      ...{ exchange, weightsSha256, shownId: undefined, idleSinceMs: undefined },
+      ...{ exchange, weightsSha256, checking, isChecking: false, shownId: undefined, idleSinceMs: undefined },
       ...{ asked: new Set<number>(), taken: new Map<number, number>(), poisoned: new Set<number>() },
       ...{ lookedMs: nowMs, wantedMs: nowMs },
     };
@@ -135,7 +147,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     for (;;) {
       const view = await context.insist(() => currentView(context));
       await settleViewChange(now, view);
-      if (now.exchange.isDone(view)) break;
+      await context.insist(() => now.checking?.advance(view, false) ?? Promise.resolve());
+      if (isOver(now, view)) break;
       const [bad] = badShards(view, step);
       if (bad !== undefined) return { kind: 'badShard', shard: bad };
       const [poisoned] = now.poisoned;
@@ -150,7 +163,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
         now.lookedMs = clock.monotonicMs();
         await context.insist(() => look(now, view));
       }
-      if (now.exchange.isDone(view)) break;
+      if (isOver(now, view)) break;
       await context.pause(tickMs);
     }
     const { exchange } = now;
@@ -160,6 +173,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const { attempt } = exchange.position();
     return { kind: 'reduced', attempt, view, bytesIn: bytes.in, bytesOut: bytes.out };
   };
+  const isOver = ({ exchange, checking }: Current, view: View): boolean =>
+    exchange.isDone(view) && checking?.isPassed() !== false;
   /** False where the connection broke: everything is asked for anew. */
   const advance = async (now: Current, view: View, lookAround: boolean): Promise<boolean> => {
     try {
@@ -195,15 +210,29 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       if (asked.size >= handedOut) break;
       if (!exchange.hasLeaf(shard) && !asked.has(shard)) ask(now, shard);
     }
+    if (needsCheck(now, own) && asked.size < handedOut) askForCheck(now);
     context.progress.done = own.filter((shard) => exchange.hasLeaf(shard)).length;
-    const isIdle = asked.size === 0 && context.progress.done === own.length;
+    const isIdle = asked.size === 0 && !now.isChecking && context.progress.done === own.length;
     now.idleSinceMs = isIdle ? (now.idleSinceMs ?? clock.monotonicMs()) : undefined;
   };
-  const ask = ({ asked, exchange }: Current, shard: number): void => {
-    if (asked.size === 0) context.progress.startedMs = clock.monotonicMs();
+  const ask = ({ asked, exchange, isChecking }: Current, shard: number): void => {
+    if (asked.size === 0 && !isChecking) context.progress.startedMs = clock.monotonicMs();
     asked.add(shard);
     const skipped = context.view !== undefined && isSkipped(context.view, shard, exchange.step);
-    send({ kind: 'compute', step: exchange.step, shard, skipped });
+    send({ kind: 'compute', step: exchange.step, shard, skipped, isCheck: false });
+  };
+  /** What a member computes for the sum anyway needs no computing for the check, the first time. */
+  const needsCheck = ({ checking, isChecking, exchange, asked }: Current, own: readonly number[]): boolean =>
+    checking?.isAsked() === true &&
+    !isChecking &&
+    !asked.has(checking.shard) &&
+    (exchange.hasLeaf(checking.shard) || !own.includes(checking.shard));
+  const askForCheck = (now: Current): void => {
+    const { exchange, asked, checking } = now;
+    if (checking === undefined) return;
+    if (asked.size === 0) context.progress.startedMs = clock.monotonicMs();
+    now.isChecking = true;
+    send({ kind: 'compute', step: exchange.step, shard: checking.shard, skipped: false, isCheck: true });
   };
   /** Computes a leaf in place of somebody slow. */
   const help = async (now: Current, view: View, evidence: ReadonlyMap<string, Evidence>): Promise<void> => {
@@ -227,6 +256,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   const look = async (now: Current, view: View): Promise<void> => {
     context.viewIsOld = true; // also catches a view message that was lost
     const evidence = await watching.look(view, now.exchange.step);
+    await now.checking?.advance(view, true);
     if (evidence === undefined || evidence.size === 0) return;
     await help(now, view, evidence);
     await insistOnSums(now, view);
@@ -267,14 +297,20 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
         isReducing = false;
       }
     },
-    leaf(step, shard, values, seconds, finite) {
+    leaf({ step, shard, buffer, seconds, finite, isCheck }) {
       if (current?.exchange.step !== step) return;
-      const { asked, exchange, poisoned } = current;
-      asked.delete(shard);
+      const { asked, exchange, poisoned, checking } = current;
+      const values = new Float32Array(buffer);
+      if (isCheck) current.isChecking = false;
+      else asked.delete(shard);
       context.leafTimes.add(seconds);
-      context.progress.startedMs = asked.size > 0 ? clock.monotonicMs() : undefined;
-      if (finite) exchange.leaf(shard, values);
-      else poisoned.add(shard);
+      const isBusy = asked.size > 0 || current.isChecking;
+      context.progress.startedMs = isBusy ? clock.monotonicMs() : undefined;
+      const skipped = context.view !== undefined && isSkipped(context.view, shard, step);
+      // Said before it is sent: whoever gets the leaf can hear what its sender said of it.
+      if (finite && !skipped && shard === checking?.shard) checking.found(values);
+      if (!finite) poisoned.add(shard);
+      else if (!isCheck) exchange.leaf(shard, values);
       context.wake();
     },
     async commit(step, attempt) {

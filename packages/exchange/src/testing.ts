@@ -9,4 +9,5 @@ export type { Argument, BlobClient } from './blob-client.js';
 export type { Wires } from './link.js';
 export type { FromThread, SessionOptions, ToThread } from './messages.js';
 export type { Reply, Sink } from './resp.js';
-export { commitStep, raiseHead, replaceView, restoreView, retryStep } from './scripts.js';
+export { commitStep, raiseHead, replaceView, restoreView, retryStep, sayChecked } from './scripts.js';
+export { checkedShard } from './check.js';

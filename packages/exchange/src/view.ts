@@ -27,7 +27,7 @@ export interface Retry {
 export interface Barred {
   shard: number;
   worker: string;
-  why: 'not finite' | 'loss spike';
+  why: 'not finite' | 'loss spike' | 'differs';
   /** The attempt that was given up for it. */
   attempt: number;
   /** The shard's loss, where that was the reason. */
@@ -181,6 +181,23 @@ export const isSkipped = ({ retry }: View, shard: number, step: number): boolean
 export function withBarred(view: View, step: number, barred: Omit<Barred, 'attempt'>, id: string): View {
   const { attempt, barred: before, skip } = retryOf(view, step);
   const retry = { step, attempt: attempt + 1, barred: [...before, { ...barred, attempt }], skip };
+  return { ...view, number: view.number + 1, id, retry };
+}
+
+/**
+ * The next view, in which a step is done again without anything that somebody computed of it: a check found one
+ * shard wrong, so none is believed.
+ */
+export function withoutWorkOf(
+  view: View,
+  step: number,
+  worker: string,
+  shards: readonly number[],
+  id: string,
+): View {
+  const { attempt, barred: before, skip } = retryOf(view, step);
+  const barred = shards.map((shard) => ({ shard, worker, why: 'differs', attempt, loss: null }) as const);
+  const retry = { step, attempt: attempt + 1, barred: [...before, ...barred], skip };
   return { ...view, number: view.number + 1, id, retry };
 }
 

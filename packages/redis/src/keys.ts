@@ -12,6 +12,8 @@ export const keys = {
   workers: () => 'lvnet:workers',
   worker: (worker: string) => `lvnet:worker:${worker}`,
   requests: () => 'lvnet:requests',
+  /** What was found among them and is none. */
+  requestsSetAside: () => 'lvnet:requests:set-aside',
   run: (run: string) => `lvnet:run:${run}`,
   runProgress: (run: string) => `lvnet:run:${run}:progress`,
   /** Prefix handed to BullMQ. */
@@ -27,6 +29,8 @@ export const keys = {
   reduced: (run: string, at: TensorPosition, bucket: number) =>
     `{${run}}:o:${position(at)}:${String(bucket)}`,
   state: (run: string, step: number) => `{${run}}:state:${String(step)}`,
+  /** What members say of the shard that is checked in a step. */
+  checked: (run: string, life: number, step: number) => `{${run}}:c:${String(life)}:${String(step)}`,
   /** Channel of one worker: what its owner or a peer wrote for it. */
   inbox: (run: string, worker: string) => `{${run}}:n:${worker}`,
   /** Channel of everybody in the run. */

@@ -12,6 +12,8 @@ export type Fault = { atMs: number } & (
   | { kind: 'notices lost'; forMs: number; share: number }
   | { kind: 'store down'; forMs: number }
   | { kind: 'poison'; who: number }
+  /** The next shard that it computes and that is checked comes out finite and wrong. */
+  | { kind: 'wrong'; who: number }
   | { kind: 'hang'; who: number }
   | { kind: 'join' }
   | { kind: 'leave'; who: number }
@@ -28,6 +30,8 @@ export interface Schedule {
   wire: 'float32' | 'bf16';
   leafMs: number;
   badShards: readonly string[];
+  /** Every so many steps a shard is computed twice. */
+  checkEverySteps: number;
   faults: readonly Fault[];
 }
 
@@ -42,17 +46,25 @@ export function drawSchedule(seed: number): Schedule {
   const drawn = Array.from({ length: random.below(6) }, () => drawFault(random, lengthMs));
   // Two members that fail at the same shard cannot be told from a bad sample.
   const onePoison = drawn.filter((fault, i) => fault.kind !== 'poison' || drawn.findIndex(isPoison) === i);
-  const faults = onePoison.sort((a, b) => a.atMs - b.atMs);
   const badShards = random.chance(0.15)
     ? [`${String(2 + random.below(steps - 2))}:${String(random.below(shards))}`]
     : [];
+  const [wanted, everySteps] = [workers + random.below(3), 2 + random.below(4)];
+  const wire = random.chance(0.3) ? 'bf16' : 'float32';
+  const checkEverySteps = random.pick([1, 2, 3, 50]);
+  const isWrong = checkEverySteps < 50 && random.chance(0.15);
+  const wrong: Fault = { atMs: random.between(50, lengthMs), kind: 'wrong', who: random.below(8) };
+  const struck = isWrong ? [...onePoison.filter(leavesTwo), wrong] : onePoison;
+  const faults = struck.sort((a, b) => a.atMs - b.atMs);
   return {
     ...{ seed, workers, shards, steps, leafMs, badShards, faults },
-    wanted: workers + random.below(3),
-    everySteps: 2 + random.below(4),
-    wire: random.chance(0.3) ? 'bf16' : 'float32',
+    ...{ wanted, everySteps, wire, checkEverySteps },
   };
 }
+
+/** What is wrong shows by comparing: these leave two members, each at its own shards. */
+const leavesTwo = ({ kind }: Fault): boolean =>
+  ['redis', 'redis full', 'notices lost', 'store down', 'join'].includes(kind);
 
 const isPoison = (fault: Fault): boolean => fault.kind === 'poison';
 

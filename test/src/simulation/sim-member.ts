@@ -1,5 +1,7 @@
 import { Failure } from '@lvnet/core';
+import { shardsOf } from '@lvnet/exchange';
 import {
+  checkedShard,
   createSession,
   exchangeOver,
   type FromThread,
@@ -29,6 +31,7 @@ export interface Plan {
   wire: 'float32' | 'bf16';
   /** Shards whose samples are bad, as step:shard; they are left out. */
   badShards: ReadonlySet<string>;
+  checkEverySteps: number;
 }
 
 /** What a member's computing may suffer. */
@@ -37,6 +40,8 @@ export interface Device {
   leafMs(): number;
   /** A leaf that comes out wrong this once: not finite. */
   isPoisoned(step: number, shard: number): boolean;
+  /** A leaf that comes out finite and wrong this once. */
+  isWrong(step: number, shard: number): boolean;
 }
 
 export interface MemberEvents {
@@ -87,6 +92,7 @@ export function startMember(
     const options: SessionOptions = {
       ...{ run, worker, shards: plan.shards, length: toyLength, roundedLength: 2, wire: plan.wire, hasLived },
       ...{ minMembers: 1, wantedMembers: plan.wanted, gatherMs: 1_500, leaseMs: 2_500, firstLeafSeconds: 8 },
+      checkEverySteps: plan.checkEverySteps,
       sums: [new SharedArrayBuffer(4 * toyLength), new SharedArrayBuffer(4 * toyLength)],
     };
     let current: ToyState | undefined;
@@ -142,12 +148,25 @@ export function startMember(
     await exchange.close();
   }
 
+  /** Somebody else computes, too: what is wrong can be found out. */
+  function hasCompany(exchange: ReturnType<typeof exchangeOver>, step: number): boolean {
+    const view = exchange.view();
+    if (view === undefined) return false;
+    const active = view.members.filter(
+      (member) => shardsOf(view, member.worker, step, plan.shards).length > 0,
+    );
+    return active.length > 1;
+  }
+
   async function stepOnce(exchange: ReturnType<typeof exchangeOver>, state: ToyState): Promise<ToyState> {
     const step = state.step + 1;
     for (;;) {
       const found = await exchange.reduce(step, toyHash(state), async (shard, out, skipped) => {
         await process.clock.sleep(device.leafMs());
         toyLeaf(state, shard, skipped, out);
+        const isCompared = shard === checkedShard(step, plan.checkEverySteps, plan.shards);
+        if (isCompared && !skipped && hasCompany(exchange, step) && device.isWrong(step, shard))
+          out[0] = (out[0] ?? 0) + 1;
         const isBad = plan.badShards.has(`${String(step)}:${String(shard)}`) && !skipped;
         return !isBad && !(device.isPoisoned(step, shard) && !skipped);
       });

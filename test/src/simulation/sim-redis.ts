@@ -1,5 +1,12 @@
 import type { Argument, BlobClient, Reply, Sink } from '@lvnet/exchange/testing';
-import { commitStep, raiseHead, replaceView, restoreView, retryStep } from '@lvnet/exchange/testing';
+import {
+  commitStep,
+  raiseHead,
+  replaceView,
+  restoreView,
+  retryStep,
+  sayChecked,
+} from '@lvnet/exchange/testing';
 import type { SimProcess, World } from './world.js';
 
 interface Entry {
@@ -79,7 +86,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
 
   const script = (lua: string, names: readonly string[], args: readonly string[]): Reply => {
     const [first = '', second = ''] = names;
-    const view = parse(text(lua === raiseHead.lua ? '' : first));
+    const view = parse(text(lua === raiseHead.lua || lua === sayChecked.lua ? '' : first));
     switch (lua) {
       case replaceView.lua: {
         if (args[2] === '' ? view !== undefined : !isSame(view, args)) return 0;
@@ -113,6 +120,13 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
         const step = Math.max(Number(text(first) ?? -1), Number(args[0]));
         write(first, String(step), inSeconds(args[1]));
         return step;
+      }
+      case sayChecked.lua: {
+        const held = text(first) ?? '';
+        const isSaid = held.split('\n').some((line) => line.startsWith(`${args[0] ?? ''} `));
+        const all = isSaid ? held : `${held}${args[0] ?? ''} ${args[1] ?? ''}\n`;
+        if (!isSaid) write(first, all, inSeconds(args[2]));
+        return Buffer.from(all);
       }
       default:
         throw new Error('a script that the simulation does not know');

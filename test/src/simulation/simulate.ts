@@ -51,7 +51,10 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
   let finished = 0;
   const slowness = new Map<SimProcess, number>();
   const poisoned = new Set<SimProcess>();
+  const wrong = new Set<SimProcess>();
+  const wronged: string[] = [];
   const hanging = new Set<SimProcess>();
+  const blamed = new Set<string>();
   const disturbedMs = new Map<string, number>();
   const alive = () => members.filter(({ process }) => process.isAlive());
   const start = () => {
@@ -67,6 +70,12 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
           return schedule.leafMs * world.random.between(0.7, 1.3) * (slowness.get(process) ?? 1);
         },
         isPoisoned: () => poisoned.delete(process),
+        isWrong(step, shard) {
+          if (!wrong.delete(process)) return false;
+          tell(() => `${name} computes shard ${String(shard)} of step ${String(step)} wrongly`);
+          wronged.push(member.worker);
+          return true;
+        },
       },
       events: {
         onCommit(_process, life, state, hash) {
@@ -98,6 +107,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
           } else tell(() => `${name} ${JSON.stringify(fact)}`);
         },
         onNote(_process, text) {
+          if (text.startsWith('stays away')) blamed.add(member.worker);
           tell(() => `${name} ${text}`);
         },
       },
@@ -194,6 +204,9 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
       case 'poison':
         if (member !== undefined) poisoned.add(member.process);
         return;
+      case 'wrong':
+        if (member !== undefined) wrong.add(member.process);
+        return;
       case 'hang':
         if (member === undefined) return;
         hung.add(member.worker);
@@ -224,12 +237,16 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
   world.after(lastMs + 10, ensureSomebody);
   const perStepMs = schedule.leafMs * schedule.shards * 1.5 + 300;
   // Who computed wrongly stays away for ten minutes, and may be the only one.
-  const exileMs = schedule.faults.some((fault) => fault.kind === 'poison') ? 610_000 : 0;
+  const exileMs = schedule.faults.some(({ kind }) => kind === 'poison' || kind === 'wrong') ? 610_000 : 0;
   const limitMs = lastMs + recoveryMs + exileMs + plan.steps * perStepMs;
   const isDone = () => violations.length > 0 || finished > 0;
   const ended = await world.run(limitMs, isDone);
   if (!ended)
     violate(`no end within ${String(Math.round(limitMs))} ms; ${String(store.checkpoints.size)} checkpoints`);
+  for (const worker of wronged) {
+    facts['found wrong'] = (facts['found wrong'] ?? 0) + 1;
+    if (!blamed.has(worker)) violate(`${worker} computed wrongly, and nobody noticed`);
+  }
   if (violations.length === 0) {
     for (const { key, expires } of redis.keys()) if (!expires) violate(`${key} stays for ever`);
   }

@@ -21,10 +21,18 @@ describe('a simulated cluster', () => {
       'redis',
       'redis full',
     ];
-    for (const kind of [...kinds, 'notices lost', 'store down', 'poison', 'hang', 'join', 'leave'])
+    for (const kind of [...kinds, 'notices lost', 'store down', 'poison', 'wrong', 'hang', 'join', 'leave'])
       assert.ok((faults[kind] ?? 0) > schedules / 100, `${kind}: ${String(faults[kind])}`);
     const changes = ['founded', 'join', 'leave', 'lost', 'hung', 'balance', 'retry'];
-    for (const kind of [...changes, 'disconnected', 'reconnected', 'refused', 'speculated', 'slept'])
+    for (const kind of [
+      ...changes,
+      'disconnected',
+      'reconnected',
+      'refused',
+      'speculated',
+      'slept',
+      'found wrong',
+    ])
       assert.ok((facts[kind] ?? 0) > 10, `${kind}: ${String(facts[kind])}`);
   });
 
@@ -60,6 +68,13 @@ describe('a bug planted into the protocol', () => {
       from: `if (args[2] === '' ? view !== undefined : !isSame(view, args))`,
       to: 'if (false)',
       found: /./,
+    },
+    {
+      name: 'a step that is committed before its check is through',
+      file: '/exchange/dist/stepping.js',
+      from: 'exchange.isDone(view) && checking?.isPassed() !== false',
+      to: 'exchange.isDone(view)',
+      found: /other weights|nobody noticed/,
     },
     {
       name: 'members given up early after a Redis restart',
