@@ -6,7 +6,7 @@ import { namedWeights, type TrainingState } from './state.js';
 import type { Reducer } from './stepper.js';
 import { setTotalLoss, type VectorLayout } from './vector-layout.js';
 
-const kinds = ['flip', 'nan', 'nan-everywhere', 'spike', 'exit', 'abort', 'kill', 'hang'] as const;
+const kinds = ['flip', 'nan', 'nan-everywhere', 'spike', 'wrong', 'exit', 'abort', 'kill', 'hang'] as const;
 
 const faultsSchema = z.array(
   z.strictObject({
@@ -52,8 +52,9 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
       ...reducer,
       reduce(step, sha, compute) {
         if (isBad(step)) return reducer.reduce(step, sha, spoilFirstShard(compute));
-        const fault = take(step, ['nan', 'spike']);
+        const fault = take(step, ['nan', 'spike', 'wrong']);
         if (fault === undefined) return reducer.reduce(step, sha, compute);
+        if (fault.kind === 'wrong') return reducer.reduce(step, sha, spoilOnce(compute));
         let left = 1;
         return reducer.reduce(step, sha, async (shard, out, skipped) => {
           const finite = await compute(shard, out, skipped);
@@ -72,6 +73,17 @@ const spoilFirstShard =
   (compute: ComputeShard): ComputeShard =>
   async (shard, out, skipped) =>
     (await compute(shard, out, skipped)) && (shard !== 0 || skipped);
+
+/** Every shard comes out slightly wrong the first time that it is computed, and right after that. */
+function spoilOnce(compute: ComputeShard): ComputeShard {
+  const spoiled = new Set<number>();
+  return async (shard, out, skipped) => {
+    const finite = await compute(shard, out, skipped);
+    if (!spoiled.has(shard)) out[0] = Math.fround((out[0] ?? 0) * 1.001 + 1e-6);
+    spoiled.add(shard);
+    return finite;
+  };
+}
 
 /** The lowest bit of a weight in the middle of the network. */
 function flipBit(state: TrainingState, network: Network): void {

@@ -82,6 +82,18 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     await judge(run, /w2.*its connection ended/);
   });
 
+  it('a worker that computes wrongly in the step of a check: the others do its part again', async () => {
+    await workers[1]?.stop();
+    const fault = [{ worker: 'w2', step: 50, kind: 'wrong' }];
+    workers[1] = await cluster.startWorker('w2', { LVNET_FAULTS: JSON.stringify(fault) });
+    const run = await begin();
+    await judge(run, /step 50: a check of shard 1 found that w2-\S+ contradicts itself/);
+    await cluster.until(run, 'it stays away', 5_000, (s) => /w2-\S+ stays away for 10/.test(wordsOf(s)));
+    assert.match(workers[1].stderr(), /fault wrong at step 50 of w2/, 'the fault struck');
+    await workers[1].kill();
+    workers[1] = await cluster.startWorker('w2');
+  });
+
   it('a worker asked to go: it leaves after its step, and one started by hand takes part', async () => {
     const run = await begin();
     assert.equal(await workers[1]?.stop('SIGTERM'), 0);
@@ -170,8 +182,13 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     const standby = await cluster.startCoordinator('standby');
     const run = await begin();
     await coordinator.kill();
+    const redis = await connectRedis(cluster.control.url, { role: 'command', name: 'lvnet-test' });
+    await redis.rpush('lvnet:requests', 'no request at all');
+    redis.disconnect();
     assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     assert.match(standby.stderr(), /"leading"/);
+    const told = standby.stderr().match(/what is no request was set aside.*no request at all/g) ?? [];
+    assert.equal(told.length, 1, 'a strange entry is told of once, and holds nothing up');
     coordinator = standby;
   });
 });

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { readSteps } from '@lvnet/checkpoints';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
 import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { lvnet } from '../support/lvnet.js';
 import { weightsAtEnd, wordsOf } from '../support/outcome.js';
 
 const limitMs = 90_000;
 const badStep = 6;
+const one = { train: 1, validation: 0, test: 0 };
 /** Jumps of the loss are judged by the losses before. */
 const spikeStep = 18;
 
@@ -66,6 +70,13 @@ describe('what is computed wrongly', function () {
     const last = await cluster.until(run, 'the run fails', limitMs, (s) => s.state === 'failed');
     assert.match(last.reason ?? '', /Step 6: shard 0/);
     assert.match(last.reason ?? '', new RegExp(split.train[0]?.case ?? 'no case'));
+
+    const file = join(folder.path(), 'failed.json');
+    await writeFile(file, JSON.stringify({ ...experiment, data: { ...experiment.data, split: one } }));
+    const told = await lvnet(['run', file, '--again', '--watch', '--json'], { env: cluster.env });
+    const document = JSON.parse(told.stdout) as { state: string; error?: { message: string } };
+    assert.deepEqual([told.code, document.state], [1, 'failed'], 'one document, that of a failed run');
+    assert.match(document.error?.message ?? '', /failed: .*Step 6: shard 0/);
   });
 
   it('by every member, where bad samples are left out: the run goes on, and its books say so', async () => {
