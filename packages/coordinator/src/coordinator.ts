@@ -79,7 +79,8 @@ async function takeTurn(loop: Loop, before: Reign | undefined): Promise<Reign | 
   const fence = loop.lead.fence();
   if (fence === undefined) return undefined;
   const reign = before?.fence === fence ? before : beginReign(loop, fence);
-  const requests = await loop.registry.pendingRequests();
+  const { requests, malformed } = await loop.registry.pendingRequests();
+  for (const token of malformed) await setAside(loop, token);
   await look(loop, reign, requests);
   for (const { token, request } of requests) {
     await handle(loop, reign, { kind: 'requested', request });
@@ -88,6 +89,13 @@ async function takeTurn(loop: Loop, before: Reign | undefined): Promise<Reign | 
   }
   await handle(loop, reign, { kind: 'tick' });
   return reign;
+}
+
+/** Whoever wrote it was no lvnet, or one of another version: it is told once, and the turn goes on. */
+async function setAside({ registry, logger }: Loop, token: string): Promise<void> {
+  await registry.setAside(token);
+  const start = token.length > 200 ? `${token.slice(0, 200)}...` : token;
+  logger.warn('what is no request was set aside', { found: start, from: 'lvnet:requests' });
 }
 
 function beginReign(loop: Loop, fence: number): Reign {

@@ -62,11 +62,30 @@ describe('queue on a real Redis', function () {
       ['w1'],
     );
     await registry.request({ kind: 'cancel', run: 'r' });
-    const [stored] = await registry.pendingRequests();
+    const [stored] = (await registry.pendingRequests()).requests;
     assert.equal(stored?.request.kind, 'cancel');
-    assert.equal((await registry.pendingRequests()).length, 1);
+    assert.equal((await registry.pendingRequests()).requests.length, 1);
     await registry.settle(stored.token);
-    assert.deepEqual(await registry.pendingRequests(), []);
+    assert.deepEqual(await registry.pendingRequests(), { requests: [], malformed: [] });
+  });
+
+  it('tells requests from what is none, and sets that aside', async () => {
+    await using registry = await openRegistry(redis.url, 'test');
+    const admin = await connectRedis(redis.url, { role: 'command', name: 'admin' });
+    const strange = ['{"kind":"cancel"', '{"kind":"cancel"}', '{"kind":"dance","run":"r"}', 'null', ''];
+    await admin.rpush('lvnet:requests', ...strange);
+    await registry.request({ kind: 'note', run: 'r', text: 'good', viewChange: 'join' });
+    const { requests, malformed } = await registry.pendingRequests();
+    assert.deepEqual(malformed, strange);
+    assert.deepEqual(
+      requests.map(({ request }) => request),
+      [{ kind: 'note', run: 'r', text: 'good', viewChange: 'join' }],
+    );
+    for (const token of malformed) await registry.setAside(token);
+    for (const { token } of requests) await registry.settle(token);
+    assert.deepEqual(await registry.pendingRequests(), { requests: [], malformed: [] });
+    assert.deepEqual(await admin.lrange('lvnet:requests:set-aside', 0, -1), [...strange].reverse());
+    admin.disconnect();
   });
 
   it('ignores what a former leader writes late', async () => {

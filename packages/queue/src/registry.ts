@@ -43,12 +43,23 @@ export interface RunProgress {
   at: string;
 }
 
-export type ClusterRequest =
-  | { kind: 'submitted'; run: string }
-  | { kind: 'submittedSweep'; sweep: string }
-  | { kind: 'cancel' | 'pause' | 'resume'; run: string }
-  | { kind: 'jobFailed'; run: string; job: string; code: string; message: string; hint: string }
-  | { kind: 'note'; run: string; text: string; viewChange?: 'join' | 'leave' | 'lost' };
+const requestSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('submitted'), run: z.string() }),
+  z.object({ kind: z.literal('submittedSweep'), sweep: z.string() }),
+  z.object({ kind: z.enum(['cancel', 'pause', 'resume']), run: z.string() }),
+  z.object({
+    kind: z.literal('jobFailed'),
+    ...{ run: z.string(), job: z.string(), code: z.string(), message: z.string(), hint: z.string() },
+  }),
+  z.object({
+    kind: z.literal('note'),
+    run: z.string(),
+    text: z.string(),
+    viewChange: z.enum(['join', 'leave', 'lost']).exactOptional(),
+  }),
+]);
+
+export type ClusterRequest = z.infer<typeof requestSchema>;
 
 export interface StoredRequest {
   request: ClusterRequest;
@@ -67,12 +78,16 @@ export interface Registry extends AsyncDisposable {
   reportProgress(run: string, progress: RunProgress): Promise<void>;
   progress(run: string): Promise<RunProgress | undefined>;
   request(request: ClusterRequest): Promise<void>;
-  pendingRequests(): Promise<StoredRequest[]>;
+  /** In the order in which they came; `malformed`: tokens that are no requests. */
+  pendingRequests(): Promise<{ requests: StoredRequest[]; malformed: string[] }>;
   settle(token: string): Promise<void>;
+  /** Takes what is no request out of the way, and keeps the last hundred of them for whoever looks into it. */
+  setAside(token: string): Promise<void>;
   leader(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
+const keptAside = 100;
 const entryTtlSeconds = 24 * 3600;
 
 /** In one go: between a look and a write another leader could have written. */
@@ -133,9 +148,18 @@ export function registryOver(redis: ControlRedis): Registry {
     },
     async pendingRequests() {
       const tokens = (await list('LRANGE', keys.requests(), 0, 99)).filter((token) => token !== null);
-      return tokens.map((token) => ({ token, request: JSON.parse(token) as ClusterRequest }));
+      const found = tokens.map((token) => ({ token, request: parseRequest(token) }));
+      return {
+        requests: found.flatMap(({ token, request }) => (request === undefined ? [] : [{ token, request }])),
+        malformed: found.filter(({ request }) => request === undefined).map(({ token }) => token),
+      };
     },
     async settle(token) {
+      await redis.command('LREM', keys.requests(), 1, token);
+    },
+    async setAside(token) {
+      await redis.command('LPUSH', keys.requestsSetAside(), token);
+      await redis.command('LTRIM', keys.requestsSetAside(), 0, keptAside - 1);
       await redis.command('LREM', keys.requests(), 1, token);
     },
     async leader() {
@@ -157,4 +181,12 @@ const runEntrySchema = z.object({
 
 function parseRun(text: string | null): RunEntry | undefined {
   return text === null ? undefined : runEntrySchema.parse(JSON.parse(text));
+}
+
+function parseRequest(token: string): ClusterRequest | undefined {
+  try {
+    return requestSchema.parse(JSON.parse(token));
+  } catch {
+    return undefined; // whoever leads tells of it
+  }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Failure } from '@lvnet/core';
+import { exitCodeOf, Failure } from '@lvnet/core';
 import {
   submitRun,
   submitSweep,
@@ -53,12 +53,21 @@ export async function run(file: string, flags: SubmitFlags): Promise<void> {
     const { document, created } = await submitRun(context, experiment, { again: flags.again === true });
     if (flags.watch === true) {
       const last = await follow(connection, document.run);
-      print(flags.json === true, { created, ...last }, () => renderRun(last, terminal()));
-      throwIfFailed(last);
+      tellEnd(flags, last, created);
       return;
     }
     tellRun(flags, document, created, 'submitted');
   });
+}
+
+/** How a watched run ended: one document, which says of a failed run what else would be a document of its own. */
+function tellEnd({ json = false }: SubmitFlags, last: RunStatus, created: boolean): void {
+  const failure = failureOf(last);
+  const error = json && failure !== undefined ? { error: failure.toJSON() } : {};
+  print(json, { created, ...last, ...error }, () => renderRun(last, terminal()));
+  if (failure === undefined) return;
+  if (!json) throw failure;
+  process.exitCode = exitCodeOf(failure);
 }
 
 function tellRun(flags: SubmitFlags, { run: id, name }: RunDocument, created: boolean, done: string): void {
@@ -143,8 +152,13 @@ export async function follow(connection: Connection, id: string): Promise<RunSta
 }
 
 export function throwIfFailed(status: RunStatus): void {
-  if (status.state === 'done') return;
-  throw new Failure(
+  const failure = failureOf(status);
+  if (failure !== undefined) throw failure;
+}
+
+function failureOf(status: RunStatus): Failure | undefined {
+  if (status.state === 'done') return undefined;
+  return new Failure(
     'INTERNAL',
     { run: status.run, state: status.state },
     { message: `Run ${status.run} ${status.state}: ${status.reason ?? 'no reason given'}` },
