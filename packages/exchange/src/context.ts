@@ -1,4 +1,4 @@
-import { Failure, type Clock } from '@lvnet/core';
+import { canonicalJson, Failure, type Clock } from '@lvnet/core';
 import type { ChangeReason } from './decide.js';
 import { createLeafTimes, type LeafTimes } from './leaf-times.js';
 import { createLink, type Link, type LinkEvents, type Wires } from './link.js';
@@ -48,6 +48,8 @@ export interface Context extends SessionParts {
   onWanted: (step: number, bucket: number) => void;
   onTaken: (step: number, shard: number) => void;
   onChecked: (step: number) => void;
+  /** A key of the run holds what no member wrote; told once. */
+  onStrange: (key: string, found: string) => void;
   onReconnected: () => void;
   renew(): Promise<void>;
   wake(): void;
@@ -88,6 +90,7 @@ export function createContext(parts: SessionParts): Context {
   let onAnswer: ((message: ToThread) => void) | undefined;
   let refusalMs = Number.NEGATIVE_INFINITY;
   let alarmMs: number | undefined;
+  const strange = new Set<string>();
 
   /** One timer at a time: an earlier one than asked for does no harm. */
   const setAlarm = (durationMs: number) => {
@@ -115,6 +118,7 @@ export function createContext(parts: SessionParts): Context {
       const { view, seated, membership } = context;
       if (view !== undefined && seated) {
         await membership.restore(view);
+        await membership.setTerms(view.life, termsText(options));
         if (context.committed > 0) await membership.raiseHead(view.life, context.committed);
       }
       if (seated || context.isJoining) await context.renew();
@@ -125,10 +129,16 @@ export function createContext(parts: SessionParts): Context {
   };
   const link = createLink(parts.connect, clock, events);
   const { run, worker, leaseMs } = options;
+  const onStrange = (key: string, found: string) => {
+    if (strange.has(key)) return;
+    strange.add(key);
+    send({ kind: 'fact', fact: { kind: 'strange', key, found: found.slice(0, 60) } });
+  };
   const context: Context = {
     ...parts,
     link,
-    membership: createMembership({ link, run, worker, leaseMs, keepSeconds }),
+    membership: createMembership({ link, run, worker, leaseMs, keepSeconds, onStrange }),
+    onStrange,
     leafTimes: createLeafTimes(options.firstLeafSeconds),
     view: undefined,
     viewIsOld: true,
@@ -227,6 +237,15 @@ export function createContext(parts: SessionParts): Context {
   };
   return context;
 }
+
+/** What this worker would have all members alike in, the shape of the sums included. */
+export const termsText = ({ terms, shards, length, roundedLength, wire }: SessionOptions): string =>
+  canonicalJson({
+    ...terms,
+    shards: String(shards),
+    wire,
+    vector: `${String(length)} numbers, ${String(roundedLength)} of them rounded on the wire`,
+  });
 
 /** Timers that are due run before messages that came during a sleep: what this process believes is old. */
 function noticeSleep(context: Context, lateMs: number): void {

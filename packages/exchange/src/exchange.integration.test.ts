@@ -20,11 +20,23 @@ interface MemberProcess {
   steps: Step[];
   facts: ExchangeFact[];
   failures: string[];
+  /** What its failures said. */
+  words: string[];
   end: Promise<string>;
+}
+
+interface Said {
+  kind: string;
+  sha?: string;
+  fact?: ExchangeFact;
+  code?: string;
+  message?: string;
 }
 
 interface Case {
   shards: number;
+  /** A member's own. */
+  version?: string;
   length?: number;
   steps?: number;
   wire?: 'float32' | 'bf16';
@@ -80,13 +92,14 @@ describe('exchange with real processes', function () {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     running.add(child);
-    const member: Omit<MemberProcess, 'end'> = { child, steps: [], facts: [], failures: [] };
+    const member: Omit<MemberProcess, 'end'> = { child, steps: [], facts: [], failures: [], words: [] };
     const end = new Promise<string>((resolve, reject) => {
       child.on('message', (message) => {
-        const said = message as { kind: string; sha?: string; fact?: ExchangeFact; code?: string };
+        const said = message as Said;
         if (said.kind === 'step') member.steps.push(message as Step);
         if (said.kind === 'fact' && said.fact !== undefined) member.facts.push(said.fact);
         if (said.kind === 'failure') member.failures.push(said.code ?? '');
+        if (said.kind === 'failure') member.words.push(said.message ?? '');
         if (said.kind === 'end') resolve(said.sha ?? '');
       });
       child.on('exit', (code, signal) => {
@@ -245,5 +258,84 @@ describe('exchange with real processes', function () {
     assert.equal(await members[1].end, reference);
     assert.equal(await members[0].end, reference);
     assert.deepEqual(members[0].failures, ['MEMBER_EVICTED']);
+  });
+
+  it('refuses a worker that has something else than the members, and says what', async () => {
+    const o = { shards: 4, wanted: 3, stepMs: 20, steps: 40, gatherMs: 300 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+    await reaches(members[0], 3);
+    const other = start('c', where, { ...o, version: '2' });
+    for (const member of members) assert.equal(await member.end, reference);
+    assert.deepEqual(other.failures, ['WORKER_UNSUITABLE']);
+    assert.equal(other.words[0], 'c cannot be a member: its version is 2, that of the members 1.');
+    assert.equal(members[0].steps.at(-1)?.members, 2);
+  });
+
+  it('lets a worker stand by for which there is no shard, and says so', async () => {
+    const o = { shards: 2, wanted: 3, stepMs: 10, steps: 30 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b', 'c'].map((name) => start(name, where, o));
+    for (const member of members) assert.equal(await member.end, reference);
+    const waiting = members.flatMap(({ facts }) => facts).filter((fact) => fact.kind === 'standsBy');
+    assert.deepEqual(waiting, [{ kind: 'standsBy', members: 2, shards: 2 }]);
+  });
+
+  describe('with a stranger who writes into its keys', () => {
+    const sumKey = (step: number, bucket: number) => `{toy}:o:1:${String(step)}.0:${String(bucket)}`;
+    const buckets = Array.from({ length: 16 }, (_, bucket) => bucket);
+    let stranger: Awaited<ReturnType<typeof connectRedis>>;
+    before(async () => {
+      stranger = await connectRedis(redis.url, { role: 'command', name: 'stranger' });
+    });
+    after(() => {
+      stranger.disconnect();
+    });
+
+    it('names the keys, and sums up nothing of it', async () => {
+      const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9 };
+      const reference = await alone(o);
+      const where = await newFolder();
+      const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+      await reaches(members[0], 1);
+      for (const bucket of buckets) {
+        await stranger.set(sumKey(5, bucket), 'too short');
+        await stranger.rpush(sumKey(6, bucket), 'a list');
+      }
+      await stranger.set('{toy}:view', 'no view at all');
+      for (const member of members) assert.equal(await member.end, reference);
+      const found = members.flatMap(({ facts }) =>
+        facts.flatMap((fact) => (fact.kind === 'strange' ? [`${fact.key} ${fact.found}`] : [])),
+      );
+      for (const pattern of [
+        /^\{toy\}:o:1:5\.0:\d+ 9 bytes instead of \d+$/,
+        /^\{toy\}:o:1:6\.0:\d+ WRONGTYPE/,
+        /^\{toy\}:view no view at all$/,
+      ])
+        assert.ok(
+          found.some((text) => pattern.test(text)),
+          `${String(pattern)} in ${found.join('\n')}`,
+        );
+    });
+
+    it('names the key of a sum of other weights', async () => {
+      const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9 };
+      const where = await newFolder();
+      const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+      await reaches(members[0], 2);
+      for (const bucket of buckets) {
+        const old = await stranger.getBuffer(sumKey(2, bucket));
+        assert.ok(old !== null);
+        await stranger.set(sumKey(5, bucket), old);
+      }
+      await assert.rejects(Promise.any(members.map((member) => member.end)));
+      const words = members.flatMap((member) => member.words);
+      assert.ok(
+        words.some((text) => /holds other weights .*\(key \{toy\}:o:1:5\.0:\d+\)/.test(text)),
+        words.join('\n'),
+      );
+    });
   });
 });

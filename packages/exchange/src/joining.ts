@@ -1,7 +1,9 @@
 import { keys } from '@lvnet/redis';
-import { cancelled, type Context } from './context.js';
+import { Failure } from '@lvnet/core';
+import { cancelled, termsText, type Context } from './context.js';
 import type { Replies } from './messages.js';
 import { isGone, nextSuspects, type Suspects } from './evidence.js';
+import { differencesOf, parseTerms, unsuitable } from './terms.js';
 import { firstView, memberOf, without, type View } from './view.js';
 
 const pollMs = 60;
@@ -14,7 +16,7 @@ export async function join(context: Context): Promise<Replies['join']> {
   Object.assign(context, { seated: false, cancelled: false, view: undefined });
   context.progress = { step: 0, done: 0, startedMs: undefined, ready: false };
   const startMs = clock.monotonicMs();
-  const waiting: Waiting = { startMs, aliveMs: startMs, suspects: new Map() };
+  const waiting: Waiting = { startMs, aliveMs: startMs, suspects: new Map(), isTold: false };
   context.isJoining = true;
   try {
     for (;;) {
@@ -28,11 +30,29 @@ export async function join(context: Context): Promise<Replies['join']> {
   }
 }
 
+/** @throws Failure('WORKER_UNSUITABLE') where the members of a life have something else than this worker */
+async function compare({ membership, options }: Context, life: number): Promise<void> {
+  const text = await membership.terms(life);
+  const theirs = text === null ? undefined : parseTerms(text);
+  if (theirs === undefined) return; // lost with a server: whoever comes back says it again
+  const differences = differencesOf(parseTerms(termsText(options)) ?? {}, theirs);
+  if (differences.length > 0) throw unsuitable(options.worker, differences);
+}
+
+function tellOfWaiting({ options, send }: Context, { members }: View, waiting: Waiting): void {
+  const { shards, wantedMembers } = options;
+  if (waiting.isTold || members.length < Math.min(wantedMembers, shards)) return;
+  waiting.isTold = true;
+  send({ kind: 'fact', fact: { kind: 'standsBy', members: members.length, shards } });
+}
+
 interface Waiting {
   startMs: number;
   /** When a member was last seen alive. */
   aliveMs: number;
   suspects: Suspects;
+  /** It was told that this worker stands by. */
+  isTold: boolean;
 }
 
 type Seat = Replies['join'];
@@ -44,7 +64,11 @@ async function attempt(context: Context, waiting: Waiting): Promise<Seat | undef
   const me = found === undefined ? undefined : memberOf(found, options.worker);
   if (found !== undefined && me !== undefined) return takeSeat(context, found, me.fromStep - 1, me.source);
   if (found !== undefined && found.members.length > 0) {
-    if (!(await areAllDead(context, found, waiting))) return undefined;
+    if (!(await areAllDead(context, found, waiting))) {
+      await compare(context, found.life);
+      tellOfWaiting(context, found, waiting);
+      return undefined;
+    }
   }
   return foundLife(context, found, waiting);
 }
@@ -82,6 +106,7 @@ async function foundLife(
   if (!workers.includes(options.worker)) return undefined;
   const next = firstView(before, reply.life, workers, reply.step, context.newId(), options.shards);
   const why = `life ${String(reply.life)} begins after step ${String(reply.step)} with ${workers.join(', ')}`;
+  await membership.setTerms(reply.life, termsText(options));
   if (!(await context.change(before, next, 'founded', workers, why))) return undefined;
   return takeSeat(context, next, reply.step, 'checkpoint');
 }
@@ -93,11 +118,16 @@ async function takeSeat(
   source: 'checkpoint' | 'peer',
 ): Promise<Seat | undefined> {
   const { options, link } = context;
+  try {
+    await compare(context, view.life);
+  } catch (error) {
+    if (error instanceof Failure) await giveBack(context, view, `${options.worker} does not suit`);
+    throw error;
+  }
   const state = source === 'peer' ? await link.command(['GET', keys.state(options.run, step)]) : null;
   if (source === 'peer' && !Buffer.isBuffer(state)) {
     // The state that this worker was invited with is gone: it stands by again.
-    const next = without(view, [options.worker], context.newId(), options.shards);
-    await context.change(view, next, 'leave', [options.worker], `the state for ${options.worker} is gone`);
+    await giveBack(context, view, `the state for ${options.worker} is gone`);
     return undefined;
   }
   Object.assign(context, { seated: true, view, viewIsOld: false, hasLived: true, committed: step });
@@ -105,4 +135,10 @@ async function takeSeat(
   await context.renew();
   const bytes = Buffer.isBuffer(state) ? new Uint8Array(state) : null;
   return { life: view.life, step, source, state: bytes, view };
+}
+
+async function giveBack(context: Context, view: View, why: string): Promise<void> {
+  const { worker, shards } = context.options;
+  const next = without(view, [worker], context.newId(), shards);
+  await context.change(view, next, 'leave', [worker], why);
 }

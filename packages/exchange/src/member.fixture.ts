@@ -11,6 +11,7 @@ import { openExchange } from './open-exchange.js';
 interface Settings {
   url: string;
   worker: string;
+  version?: string;
   folder: string;
   shards: number;
   length: number;
@@ -75,6 +76,7 @@ async function main(): Promise<void> {
     minMembers: 1,
     wantedMembers: settings.wanted,
     gatherMs: settings.gatherMs,
+    terms: { version: settings.version ?? '1' },
     hasLived: existsSync(join(folder, 'life1')),
     foundLife: () => Promise.resolve({ life: nextLife(), step: newestCheckpoint().step }),
     snapshot: () => ({ step: state.step, bytes: encode(state) }),
@@ -124,7 +126,7 @@ async function main(): Promise<void> {
       return;
     } catch (error) {
       const failure = asFailure(error);
-      process.send?.({ kind: 'failure', code: failure.code });
+      process.send?.({ kind: 'failure', code: failure.code, message: failure.message });
       if (failure.code !== 'MEMBER_EVICTED') throw error;
     }
   }

@@ -33,6 +33,9 @@ export interface Membership {
   /** Says again what is committed, after the server lost it. */
   raiseHead(life: number, step: number): Promise<void>;
   head(life: number): Promise<number | undefined>;
+  /** What all members of a life have alike, if it is known. */
+  terms(life: number): Promise<string | null>;
+  setTerms(life: number, text: string): Promise<void>;
   /** What was said of a step's checked shard so far. */
   checked(life: number, step: number): Promise<string | null>;
   /** Adds a statement, once, and gives all of them. */
@@ -50,9 +53,18 @@ export interface MembershipParts {
   leaseMs: number;
   /** Views and heads outlive their last renewal by so long. */
   keepSeconds: number;
+  /** A key holds what no member wrote. */
+  onStrange: (key: string, found: string) => void;
 }
 
-export function createMembership({ link, run, worker, leaseMs, keepSeconds }: MembershipParts): Membership {
+export function createMembership({
+  link,
+  run,
+  worker,
+  leaseMs,
+  keepSeconds,
+  onStrange,
+}: MembershipParts): Membership {
   const command = async (...args: readonly (string | number)[]): Promise<string | null> => {
     const reply = await link.command(args);
     return reply === null ? null : String(reply);
@@ -71,7 +83,15 @@ export function createMembership({ link, run, worker, leaseMs, keepSeconds }: Me
     return { ...lease, disconnected: listed === null || listed.trim() === '' };
   };
   return {
-    read: async () => parseView(await command('GET', view)),
+    async read() {
+      const text = await command('GET', view).catch((error: unknown) => {
+        if (!isOtherType(error)) throw error;
+        return error.message;
+      });
+      const found = parseView(text);
+      if (text !== null && text !== '' && found === undefined) onStrange(view, text);
+      return found;
+    },
     async replace(expected, next) {
       const { life, number, id } = expected ?? { life: 0, number: 0, id: '' };
       const args = [life, number, id, JSON.stringify(next), keepSeconds];
@@ -90,6 +110,7 @@ export function createMembership({ link, run, worker, leaseMs, keepSeconds }: Me
           command('DEL', keys.standby(run, worker)),
           command('EXPIRE', view, keepSeconds),
           command('EXPIRE', keys.head(run, life), keepSeconds),
+          command('EXPIRE', keys.terms(run, life), keepSeconds),
         );
       }
       await Promise.all(writes);
@@ -128,6 +149,10 @@ export function createMembership({ link, run, worker, leaseMs, keepSeconds }: Me
       const text = await command('GET', keys.head(run, life));
       return text === null ? undefined : Number(text);
     },
+    terms: (life) => command('GET', keys.terms(run, life)),
+    async setTerms(life, text) {
+      await command('SET', keys.terms(run, life), text, 'EX', keepSeconds);
+    },
     checked: (life, step) => command('GET', keys.checked(run, life, step)),
     async sayChecked(life, step, line, sha256) {
       return String(await script(sayChecked, [keys.checked(run, life, step)], line, sha256, checkedSeconds));
@@ -137,5 +162,9 @@ export function createMembership({ link, run, worker, leaseMs, keepSeconds }: Me
     },
   };
 }
+
+/** Somebody keeps a list, or the like, under a key of ours. */
+export const isOtherType = (error: unknown): error is Error =>
+  error instanceof Error && error.message.startsWith('WRONGTYPE');
 
 const escapeGlob = (text: string): string => text.replace(/[[\]*?\\]/g, (letter) => `\\${letter}`);

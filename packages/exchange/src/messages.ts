@@ -1,5 +1,6 @@
 import type { FailureCode } from '@lvnet/core';
 import type { ChangeReason } from './decide.js';
+import type { Terms } from './terms.js';
 import type { View } from './view.js';
 import type { WireFormat } from './wire.js';
 
@@ -17,6 +18,8 @@ export interface SessionOptions {
   leaseMs: number;
   /** The first leaves may compile, page in, or read their scans over a slow network: at most so long. */
   firstLeafSeconds: number;
+  /** What all members must have alike, beside the shape of the sums. */
+  terms: Terms;
   /** Every so many steps a shard is computed by two members. */
   checkEverySteps: number;
   /** The run had a life before this session: an absent view then means a server that lost it. */
@@ -108,4 +111,8 @@ export type ExchangeFact =
   | { kind: 'refused'; message: string }
   /** Leaves computed in place of somebody slow. */
   | { kind: 'speculated'; step: number; shard: number }
-  | { kind: 'slept'; seconds: number };
+  | { kind: 'slept'; seconds: number }
+  /** A key of the run holds what no member wrote. */
+  | { kind: 'strange'; key: string; found: string }
+  /** This worker waits, as there are members enough. */
+  | { kind: 'standsBy'; members: number; shards: number };

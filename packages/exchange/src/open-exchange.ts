@@ -3,6 +3,7 @@ import { Failure, systemClock } from '@lvnet/core';
 import { usualCheckEverySteps } from './check.js';
 import { exchangeOver, type Exchange, type MemberSide, type SessionPort } from './exchange.js';
 import type { FromThread, ThreadOptions } from './messages.js';
+import type { Terms } from './terms.js';
 import type { WireFormat } from './wire.js';
 
 export interface ExchangeOptions extends MemberSide {
@@ -24,6 +25,8 @@ export interface ExchangeOptions extends MemberSide {
   gatherMs: number;
   /** The run had a life before. */
   hasLived: boolean;
+  /** What all members must have alike, by what it is called: whoever differs is refused in these words. */
+  terms?: Terms;
   leaseMs?: number;
   /** Every so many steps a shard is computed by two members and compared; default 50. */
   checkEverySteps?: number;
@@ -42,6 +45,7 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const workerData: ThreadOptions = {
     ...{ run, worker, redisUrl, shards, length, roundedLength, wire },
     ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, firstLeafSeconds, checkEverySteps, sums },
+    terms: options.terms ?? {},
   };
   return exchangeOver(threadPort(workerData), workerData, options, systemClock);
 }

@@ -23,13 +23,14 @@ redis.call('SET', KEYS[1], ARGV[4], 'EX', ARGV[5])
 return 1`,
 };
 
-/** After a server came back empty or old: puts a view back unless one as late is there. ARGV: life, number, view, seconds. */
+/** After a server came back empty or old, or a stranger wrote: puts a view back unless one as late is there. ARGV: life, number, view, seconds. */
 export const restoreView: Script = {
   name: 'restoreView',
   lua: `
-local held = redis.call('GET', KEYS[1])
-if held then
-  local view = cjson.decode(held)
+local held = redis.pcall('GET', KEYS[1])
+local isView, view = false, nil
+if type(held) == 'string' then isView, view = pcall(cjson.decode, held) end
+if isView and type(view) == 'table' and view.life and view.number then
   local life, number = tonumber(ARGV[1]), tonumber(ARGV[2])
   if view.life > life or (view.life == life and view.number >= number) then return 0 end
 end

@@ -3,6 +3,7 @@ import { keys, type TensorPosition } from '@lvnet/redis';
 import { createBucketSum, nodeName, type BucketSum } from './bucket-sum.js';
 import type { Bucket } from './buckets.js';
 import type { Link } from './link.js';
+import { isOtherType } from './membership.js';
 import type { Memory } from './memory.js';
 import { tensorKey, type TensorKey } from './tensor-keys.js';
 import { cover, pathTo, type Node } from './tree.js';
@@ -21,6 +22,8 @@ export interface StepParts {
   expireSeconds: number;
   /** Something came or went through: time for the next `advance`. */
   onProgress: () => void;
+  /** A key holds what no member wrote. */
+  onStrange: (key: string, found: string) => void;
 }
 
 /**
@@ -152,8 +155,17 @@ export function createStepExchange(
   ): Promise<boolean> => {
     const message = incoming(wire, bucket, into);
     const key = keyOf(bucket, node);
-    const reply = await link.command(['GET', key], message.sink);
-    if (reply === null || !message.arrived()) return false;
+    const reply = await link.command(['GET', key], message.sink).catch((error: unknown) => {
+      if (!isOtherType(error)) throw error;
+      parts.onStrange(key, error.message);
+      return null;
+    });
+    if (reply === null) return false;
+    if (!message.arrived()) {
+      const length = Buffer.isBuffer(reply) ? reply.length : 0;
+      parts.onStrange(key, `${String(length)} bytes instead of ${String(message.bytes)}`);
+      return false;
+    }
     if (message.weightsSha256() !== weightsSha256) throw differs(key, step, senders.get(key));
     message.settle();
     bytes.in += message.bytes;
@@ -308,7 +320,7 @@ function differs(key: string, step: number, sender: string | undefined): Failure
     'EXCHANGE_MISMATCH',
     { key, step, sender: sender ?? null },
     {
-      message: `Step ${String(step)}: ${sender ?? 'a member'} holds other weights than this worker.`,
+      message: `Step ${String(step)}: ${sender ?? 'a member'} holds other weights than this worker (key ${key}).`,
       hint: 'Replay the steps from the last checkpoint to see which machine computes wrongly.',
     },
   );

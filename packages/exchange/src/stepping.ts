@@ -122,6 +122,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
         onProgress: () => {
           context.wake();
         },
+        onStrange: context.onStrange,
       },
       step,
       weightsSha256,

@@ -236,8 +236,16 @@ export function firstView(
   };
 }
 
-export const parseView = (text: string | null): View | undefined =>
-  text === null || text === '' ? undefined : (JSON.parse(text) as View);
+/** undefined for none, and for what is no view. */
+export function parseView(text: string | null): View | undefined {
+  if (text === null || text === '') return undefined;
+  try {
+    const found = JSON.parse(text) as Partial<View> | null;
+    return Array.isArray(found?.members) && typeof found.life === 'number' ? (found as View) : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Shards that came out not finite twice, on two members or twice on the only one, and are not left out yet. */
 export function badShards({ retry }: View, step: number): number[] {

@@ -6,7 +6,7 @@
 export type { Redis } from 'ioredis';
 export { parseRedisUrl, redactUrl, type RedisAddress } from './address.js';
 export { connectRedis, type ConnectOptions, type ConnectionRole } from './connect.js';
-export { checkServer, readServerInfo, type ServerFacts } from './server-check.js';
+export { checkServer, checkServersAt, readServerInfo, type ServerFacts } from './server-check.js';
 export { keys, type TensorPosition } from './keys.js';
 export { defineScript, type RedisScript } from './script.js';
 export { findRedisServer } from './server-binary.js';

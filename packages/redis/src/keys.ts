@@ -29,6 +29,8 @@ export const keys = {
   reduced: (run: string, at: TensorPosition, bucket: number) =>
     `{${run}}:o:${position(at)}:${String(bucket)}`,
   state: (run: string, step: number) => `{${run}}:state:${String(step)}`,
+  /** What all members of a life have alike. */
+  terms: (run: string, life: number) => `{${run}}:terms:${String(life)}`,
   /** What members say of the shard that is checked in a step. */
   checked: (run: string, life: number, step: number) => `{${run}}:c:${String(life)}:${String(step)}`,
   /** Channel of one worker: what its owner or a peer wrote for it. */

@@ -62,6 +62,16 @@ export function exchangeNote(fact: ExchangeFact, worker: string): TrainingFact |
       return { kind: 'note', text: `the tensor Redis refuses to write: ${fact.message}; trying again` };
     case 'slept':
       return { kind: 'note', text: `${worker} was stopped for ${fact.seconds.toFixed(1)} s` };
+    case 'strange':
+      return {
+        kind: 'note',
+        text: `the key ${fact.key} on the tensor Redis holds what no member wrote: ${fact.found}; does somebody else use that server?`,
+      };
+    case 'standsBy': {
+      const { members, shards } = fact;
+      const why = members >= shards ? `${String(shards)} shards can use no more` : 'no more are wanted';
+      return { kind: 'note', text: `${worker} stands by: there are ${String(members)} members, and ${why}` };
+    }
     case 'speculated':
       return undefined;
   }

@@ -92,7 +92,7 @@ export function startMember(
     const options: SessionOptions = {
       ...{ run, worker, shards: plan.shards, length: toyLength, roundedLength: 2, wire: plan.wire, hasLived },
       ...{ minMembers: 1, wantedMembers: plan.wanted, gatherMs: 1_500, leaseMs: 2_500, firstLeafSeconds: 8 },
-      checkEverySteps: plan.checkEverySteps,
+      ...{ checkEverySteps: plan.checkEverySteps, terms: {} },
       sums: [new SharedArrayBuffer(4 * toyLength), new SharedArrayBuffer(4 * toyLength)],
     };
     let current: ToyState | undefined;
