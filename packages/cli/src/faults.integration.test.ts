@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
-import { startPrivateRedis } from '@lvnet/redis';
+import { connectRedis, startPrivateRedis } from '@lvnet/redis';
 import { findS3Server, freePort, startS3Server } from '@lvnet/store/testing';
 import { bin, cliFolder, documentOf, runCli, type CliOptions, type ErrorDocument } from './cli.fixture.js';
 
@@ -166,6 +166,20 @@ describe('what goes wrong', function () {
       assert.match(stderr, hint);
       assert.doesNotMatch(stderr, /^ +at /m);
     }
+  });
+
+  it('a tensor Redis that may throw keys away', async () => {
+    await using good = await startPrivateRedis({ dir: folder.path('redis-good') });
+    await using evicting = await startPrivateRedis({ dir: folder.path('redis-evicting') });
+    const client = await connectRedis(evicting.url, { role: 'command', name: 'test' });
+    await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    client.disconnect();
+    const env = { LVNET_REDIS_URL: good.url, LVNET_TENSOR_REDIS_URL: evicting.url };
+    const store = { LVNET_STORE: `file://${folder.path('store')}` };
+    const { code, stderr } = await runCli(['worker'], withEnv({ ...env, ...store }));
+    assert.equal(code, 2, stderr);
+    assert.ok(stderr.includes(`${evicting.url} may evict keys (maxmemory-policy allkeys-lru).`), stderr);
+    assert.match(stderr, /redis-cli CONFIG SET maxmemory-policy noeviction/);
   });
 
   it('an experiment that no memory holds', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { identityOfRun } from '@lvnet/coordinator';
+import { identityOfRun } from '@lvnet/experiments';
 import { runIdOf, type RunDocument } from '@lvnet/experiments';
 import { writePhantomDataset } from '@lvnet/volumes';
 import {

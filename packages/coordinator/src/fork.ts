@@ -1,4 +1,5 @@
 import {
+  identityOfRun,
   putDocument,
   readJson,
   runIdOf,
@@ -10,7 +11,6 @@ import {
 } from '@lvnet/experiments';
 import type { Registry } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
-import { identityOfRun } from './submit.js';
 
 /** The step of a run that another one goes on from. */
 export interface ForkOrigin {

@@ -50,9 +50,22 @@ function planPreparing(run: RunRecord, cluster: ClusterState): RunPlan {
     commands: [{ kind: 'put', key: runKeys.plan(run.document.run), value: plan }],
     next: {
       state: 'running',
-      text: `${String(plan.stepsTotal)} steps, ${String(plan.stepsPerEpoch)} per epoch`,
+      text: `${String(plan.stepsTotal)} steps, ${String(plan.stepsPerEpoch)} per epoch${standingBy(run, cluster)}`,
     },
   };
+}
+
+/** Said where there are more workers than can help. */
+function standingBy(run: RunRecord, cluster: ClusterState): string {
+  const { engine, experiment } = run.document;
+  const workers = cluster.workers.filter(({ fingerprint }) => fingerprint === engine.fingerprint).length;
+  const slots = slotsOf(run);
+  if (workers <= slots) return '';
+  const why =
+    slots === experiment.training.shards
+      ? `${String(slots)} shards can use no more`
+      : `workers.max is ${String(experiment.workers.max)}`;
+  return `; ${String(slots)} of ${String(workers)} workers take part, the others stand by: ${why}`;
 }
 
 /** A run starts when its engine kind has a worker to spare, or when no other run is using that kind. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { systemClock } from '@lvnet/core';
 import { createLeadership, createProducer, openRegistry } from '@lvnet/queue';
-import { checkServer, connectRedis } from '@lvnet/redis';
+import { checkServersAt } from '@lvnet/redis';
 import { openStore } from '@lvnet/store';
 import { createTelemetry, type Logger } from '@lvnet/telemetry';
 import { runCoordinator } from './coordinator.js';
@@ -26,7 +26,7 @@ const quietLimitMs = 30_000;
 
 /** The coordinator process, leader or standby, until the signal aborts. */
 export async function runCoordinatorProcess(options: CoordinatorOptions, signal: AbortSignal): Promise<void> {
-  await checkControlServer(options.redisUrl);
+  await checkServersAt([options.redisUrl]);
   const store = await openStore(options.storeUrl);
   await using registry = await openRegistry(options.redisUrl, 'lvnet-coordinator');
   await using producer = await createProducer(options.redisUrl);
@@ -77,14 +77,5 @@ export async function runCoordinatorProcess(options: CoordinatorOptions, signal:
   } finally {
     await http.close();
     await store.close();
-  }
-}
-
-async function checkControlServer(url: string): Promise<void> {
-  const redis = await connectRedis(url, { role: 'command', name: 'lvnet-check' });
-  try {
-    await checkServer(redis);
-  } finally {
-    redis.disconnect();
   }
 }

@@ -141,6 +141,22 @@ describe('coordinator reducer', () => {
     );
   });
 
+  it('says of a run that begins how many workers stand by, and why', () => {
+    const told = (names: readonly string[]) => {
+      const ready = observed('a', { prepared: allPrepared });
+      const workers = { kind: 'workersSeen', workers: names.map(worker) } as const;
+      const { commands } = play([found(runDocument('a')), workers, tick, ready, tick]);
+      return commands.flatMap((command) =>
+        command.kind === 'record' && command.state === 'running' ? [command.text] : [],
+      );
+    };
+    assert.match(told(['w1', 'w2'])[0] ?? '', /^\d+ steps, \d+ per epoch$/);
+    assert.match(
+      told(['w1', 'w2', 'w3', 'w4'])[0] ?? '',
+      /; 2 of 4 workers take part, the others stand by: 2 shards can use no more$/,
+    );
+  });
+
   it('lets a second run wait while the first one needs all workers, and start when one is spare', () => {
     const first = running(runDocument('a')).state;
     const second = [

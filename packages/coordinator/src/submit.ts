@@ -1,7 +1,7 @@
 import { Failure, sha256Hex, canonicalJson } from '@lvnet/core';
 import {
   gridTrials,
-  identityOf,
+  identityOfRun,
   putDocument,
   readJson,
   runIdOf,
@@ -15,9 +15,6 @@ import {
 import type { Registry } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
 import { discoverCases, hashCase, resolveSplit, type CaseFiles } from '@lvnet/volumes';
-
-/** Raised when a golden digest of the training step changes: older runs are then other runs. */
-export const numericsVersion = 2;
 
 export interface SubmitContext {
   store: Store;
@@ -113,22 +110,6 @@ function describeRun(
     ...{ version: 1, run: runIdOf(identity), name: experiment.name, identity, sweep: null, notes },
     createdAt: new Date(context.now()).toISOString(),
   };
-}
-
-/** What a run is named after. */
-export type RunContent = Pick<RunDocument, 'engine' | 'experiment' | 'split' | 'again' | 'parent'>;
-
-/** The identity that a run's content gives with this version's numerics. */
-export function identityOfRun({ engine, experiment, split, again, parent }: RunContent): string {
-  const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
-  const origin = {
-    train: hashesOf(split.train),
-    validation: hashesOf(split.validation),
-    test: hashesOf(split.test),
-    again,
-    ...(parent === null ? {} : { parent: { step: parent.step, digest: parent.digest } }),
-  };
-  return identityOf(experiment, origin, engine.fingerprint, numericsVersion);
 }
 
 const exists = async (store: Store, run: string) => (await store.head(runKeys.document(run))) !== undefined;

@@ -8,6 +8,7 @@ export { applySettings, parseExperiment, type ParseOptions } from './parse.js';
 export { preflight } from './contradictions.js';
 export type { Problem } from './problems.js';
 export { identityOf, runIdOf } from './identity.js';
+export { identityOfRun, numericsVersion, unsuitedFor } from './run-identity.js';
 export { experimentDifferences, type ExperimentDifference } from './differences.js';
 export { forkedExperiment } from './fork.js';
 export { runStates, transition, type RunState } from './run-state.js';

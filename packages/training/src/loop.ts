@@ -44,6 +44,7 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
     length: layout.length,
     roundedLength: layout.gradientLength,
     wire: options.wire,
+    terms: options.terms,
     minMembers: options.members.min,
     wantedMembers: options.members.wanted,
     gatherMs,

@@ -17,6 +17,8 @@ export interface TrainOptions {
   /** The tensor Redis. */
   redisUrl: string;
   wire: WireFormat;
+  /** What all members must have alike beside the sums' shape, by what it is called. */
+  terms: Readonly<Record<string, string>>;
   members: { min: number; wanted: number };
   /** Without `everySteps` the interval follows from what a checkpoint costs and how often all members were lost. */
   checkpoint: { everySteps?: number | undefined; keep: number; bytesPerSecond: number };

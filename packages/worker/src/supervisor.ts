@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Failure, linkedAbort, sleep, systemClock } from '@lvnet/core';
+import { asFailure, Failure, linkedAbort, sleep, systemClock } from '@lvnet/core';
 import { createHost, openRegistry, type Host, type Job, type Registry, type WorkerEntry } from '@lvnet/queue';
 import type { Logger, Telemetry } from '@lvnet/telemetry';
 import { recordFact } from './facts.js';
@@ -21,6 +21,8 @@ export interface SupervisorOptions {
 
 const leaseMs = 5_000;
 const beatMs = 1_000;
+/** A run that refused this worker is not tried again before that: its members may be others by then. */
+const refusedForMs = 30_000;
 
 /**
  * Holds the locks, the lease and the metrics of one device and never computes: everything heavy is
@@ -42,7 +44,10 @@ export async function runSupervisor(options: SupervisorOptions, signal: AbortSig
   });
   const engine = await trainer.ready();
   options.logger.info('worker ready', { worker, ...engine });
-  const hosts = await openHosts(options, worker, engine, { trainer, registry, activity });
+  const hosts = await openHosts(options, worker, engine, {
+    ...{ trainer, registry, activity },
+    ...{ logger: options.logger, refusals: new Map() },
+  });
   try {
     await beatUntil(signal, registry, describe(worker, engine, options), activity, options.logger);
   } finally {
@@ -55,6 +60,9 @@ interface Parts {
   trainer: TrainerProcess;
   registry: Registry;
   activity: Activity;
+  logger: Logger;
+  /** Runs that this worker does not suit, and since when that is known. */
+  refusals: Map<string, { failure: Failure; atMs: number }>;
 }
 
 /** What this worker does, for its entry in the registry. */
@@ -99,6 +107,7 @@ async function doWork(job: Job, signal: AbortSignal, parts: Parts, fingerprint: 
 async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint: string): Promise<void> {
   if (!(await isWantedMember(parts.registry, job))) return;
   if ((await parts.trainer.ready()).fingerprint !== fingerprint) throw otherEngine();
+  refuseAgain(parts, job.run);
   const link = linkedAbort(signal);
   const watching = new AbortController();
   const watch = watchRelease(parts.registry, job, systemClock, watching.signal, () => {
@@ -107,12 +116,34 @@ async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint
   Object.assign(parts.activity, { text: `training ${job.run}`, run: job.run } satisfies Activity);
   try {
     await parts.trainer.run(job, { signal: link.signal, why: () => (signal.aborted ? 'leave' : 'released') });
+  } catch (error) {
+    if (asFailure(error).code === 'WORKER_UNSUITABLE') await tellRefusal(parts, job.run, asFailure(error));
+    throw error;
   } finally {
     watching.abort();
     await watch;
     link.release();
     Object.assign(parts.activity, { text: 'idle', run: null } satisfies Activity);
   }
+}
+
+/** A run that refused this worker will do so again: the invitation goes back at once, for another one. */
+function refuseAgain({ refusals }: Parts, run: string): void {
+  const known = refusals.get(run);
+  if (known !== undefined && systemClock.monotonicMs() - known.atMs < refusedForMs) throw known.failure;
+}
+
+/** Said where people look: with the run. */
+async function tellRefusal(
+  { refusals, registry, logger }: Parts,
+  run: string,
+  failure: Failure,
+): Promise<void> {
+  const isNews = !refusals.has(run);
+  refusals.set(run, { failure, atMs: systemClock.monotonicMs() });
+  if (!isNews) return;
+  logger.error(`refused: ${failure.message}`, { run, hint: failure.hint });
+  await registry.request({ kind: 'note', run, text: failure.message }).catch(() => undefined);
 }
 
 async function giveUp(registry: Registry, job: Job, failure: Failure, logger: Logger): Promise<void> {

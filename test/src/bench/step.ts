@@ -108,6 +108,7 @@ async function train(spec: TrainingSpec, engine: Engine, folder: string): Promis
     worker: 'bench',
     redisUrl: redis.socketUrl,
     wire: 'float32',
+    terms: {},
     members: { min: 1, wanted: 1 },
     checkpoint: { everySteps: spec.stepsTotal, keep: 2, bytesPerSecond: 2 ** 25 },
     provenance: { data: null, network: network.config, engineFingerprint: 'bench' },

@@ -3,14 +3,14 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { numericsVersion } from '@lvnet/coordinator';
+import { numericsVersion } from '@lvnet/experiments';
 import { addonPath } from '@lvnet/kernels';
 import type { Smoke } from './smoke.fixture.js';
 
 type Golden = Pick<Smoke, 'fingerprint' | 'losses' | 'weights' | 'digest'>;
 
 /**
- * What training gives, to the last bit, by `numericsVersion` (packages/coordinator/src/submit.ts). A test
+ * What training gives, to the last bit, by `numericsVersion` (packages/experiments/src/run-identity.ts). A test
  * that fails here means that the same experiment gives other bytes than before: where that is meant, raise
  * numericsVersion, so that runs of before and after do not pass for the same, and write down the new constants
  * under the new number; never change those of a number that was released.

@@ -1,6 +1,7 @@
 import { runCoordinatorProcess } from '@lvnet/coordinator';
 import { dieWithParent } from '@lvnet/kernels';
 import { createLogger, createTelemetry, serveMetrics } from '@lvnet/telemetry';
+import { checkServersAt } from '@lvnet/redis';
 import { runSupervisor } from '@lvnet/worker';
 import { stopSignal } from './stop-signal.js';
 import { readSettings } from './settings.js';
@@ -45,6 +46,7 @@ export async function worker(options: WorkerFlags): Promise<void> {
   const server = asked === undefined ? undefined : await serveMetrics(telemetry, Number(asked));
   const stop = stopSignal();
   try {
+    await checkServersAt([settings.redisUrl, settings.tensorRedisUrl]);
     await runSupervisor(
       {
         redisUrl: settings.redisUrl,

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { checkpointSteps } from '@lvnet/checkpoints';
-import { putDocument, readJsonIfThere, runKeys, type Verdict } from '@lvnet/experiments';
+import { canonicalJson, Failure, sha256Hex } from '@lvnet/core';
+import { putDocument, readJsonIfThere, runKeys, unsuitedFor, type Verdict } from '@lvnet/experiments';
 import type { RunProgress, TrainJob } from '@lvnet/queue';
 import { trainRun, type TrainingFact } from '@lvnet/training';
 import { trainingSpecOf } from '../training-spec.js';
@@ -10,6 +12,8 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
   const { store } = context;
   if ((await store.head(runKeys.finished(job.run))) !== undefined) return;
   const document = await readRunDocument(store, job.run);
+  const { kind, fingerprint } = context.engineDescription;
+  refuseUnsuited(context.worker, unsuitedFor(document, { kind, fingerprint, version }));
   const plan = await readPlan(store, job.run);
   const spec = trainingSpecOf(document, plan);
   const start = document.parent?.step ?? 0; // what lies before was for the parent to judge
@@ -21,6 +25,10 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     worker: context.worker,
     redisUrl: context.tensorRedisUrl,
     wire: exchange.wire,
+    terms: {
+      ...{ version, 'engine kind': kind, 'engine fingerprint': fingerprint },
+      experiment: sha256Hex(canonicalJson(spec)),
+    },
     members: { min: Math.min(workers.min, spec.shards), wanted: Math.min(workers.max, spec.shards) },
     checkpoint,
     provenance: {
@@ -43,6 +51,24 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     report: factPasser(job.run, context),
   });
 }
+
+/** @throws Failure('WORKER_UNSUITABLE') in words */
+function refuseUnsuited(worker: string, differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  throw new Failure(
+    'WORKER_UNSUITABLE',
+    { worker, differences },
+    {
+      message: `${worker} cannot be a member: ${differences.join('; ')}.`,
+      hint: 'Give all workers of a run the same lvnet and the same kind of engine.',
+    },
+  );
+}
+
+/** That of the package, as the command line shows it. */
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 async function verdictOf({ store }: TaskContext, run: string, step: number): Promise<Verdict | undefined> {
   return (await readJsonIfThere<Verdict>(store, runKeys.verdict(run, step))) ?? undefined;

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { identityOfRun } from '@lvnet/coordinator';
+import { identityOfRun } from '@lvnet/experiments';
 import { runIdOf, type RunDocument } from '@lvnet/experiments';
 import type { Store } from '@lvnet/store';
 import { drawSteps, readBooks, recomputeSteps, type Books, type Recomputed } from '@lvnet/training';

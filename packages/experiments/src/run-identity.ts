@@ -1,0 +1,49 @@
+import type { RunDocument, RunSplit } from './documents.js';
+import { identityOf } from './identity.js';
+
+/** Raised when a golden digest of the training step changes: older runs are then other runs. */
+export const numericsVersion = 2;
+
+/** What a run is named after. */
+export type RunContent = Pick<RunDocument, 'engine' | 'experiment' | 'split' | 'again' | 'parent'>;
+
+/** The identity that a run's content gives with this version's numerics. */
+export function identityOfRun({ engine, experiment, split, again, parent }: RunContent): string {
+  const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
+  const origin = {
+    train: hashesOf(split.train),
+    validation: hashesOf(split.validation),
+    test: hashesOf(split.test),
+    again,
+    ...(parent === null ? {} : { parent: { step: parent.step, digest: parent.digest } }),
+  };
+  return identityOf(experiment, origin, engine.fingerprint, numericsVersion);
+}
+
+/**
+ * Why a worker cannot take part in a run, in words: its engine rounds otherwise, or what its version makes of
+ * the run's document is another run.
+ *
+ * @param worker its engine and the version of lvnet that it runs
+ */
+export function unsuitedFor(
+  document: RunDocument,
+  worker: { kind: string; fingerprint: string; version: string },
+): string[] {
+  const { engine, run } = document;
+  const differences: string[] = [];
+  if (worker.kind !== engine.kind) {
+    differences.push(`its engine is ${worker.kind}, that of run ${run} is ${engine.kind}`);
+  } else if (worker.fingerprint !== engine.fingerprint) {
+    const [own, wanted] = [worker.fingerprint, engine.fingerprint].map((text) => text.slice(0, 12));
+    differences.push(
+      `its ${engine.kind} engine rounds otherwise than that of run ${run} (fingerprint ${String(own)} instead of ${String(wanted)})`,
+    );
+  }
+  if (identityOfRun(document) !== document.identity) {
+    differences.push(
+      `run.json of ${run} is not what the run was named after: it was altered, or lvnet ${worker.version} with numerics ${String(numericsVersion)} is another version than it was submitted with`,
+    );
+  }
+  return differences;
+}
