@@ -6,6 +6,7 @@ import { startTestCluster, type TestCluster, type TestProcess } from '../support
 import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { childrenOf } from '../support/processes.js';
+import { gapsMs, median, recovery, watchSteps, type StepTimes } from '../support/step-times.js';
 import { startTcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
 import { weightsAtEnd, wordsOf } from '../support/outcome.js';
@@ -46,6 +47,18 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
     await cluster.until(run, `a note like ${String(reason)}`, 10_000, (s) => reason.test(wordsOf(s)));
   }
+  /**
+   * Training went on within this after a strike, beside what the members that are left take for all shards. What
+   * others took of the processors meanwhile is no part of it.
+   */
+  function judgeRecovery(times: StepTimes, strikeMs: number, limitMs: number): void {
+    const commits = times.commits();
+    const { ms, endMs } = recovery(commits, strikeMs);
+    const allShardsMs = median(gapsMs(commits, endMs).slice(0, 10));
+    const heldUpMs = times.heldUpMs(strikeMs, endMs);
+    const figures = { ms, allShardsMs, limitMs, heldUpMs };
+    assert.ok(ms <= allShardsMs + limitMs + heldUpMs, JSON.stringify(figures));
+  }
   const childOf = (worker: TestProcess | undefined): number => {
     const [child] = childrenOf(worker?.pid ?? 0);
     assert.ok(child !== undefined, 'the worker has a trainer child');
@@ -55,15 +68,20 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
   for (const signal of ['SIGSEGV', 'SIGABRT', 'SIGKILL'] as const) {
     it(`a trainer child that ends by ${signal}`, async () => {
       const run = await begin();
+      await using times = watchSteps(cluster.registry, run);
+      const strikeMs = Date.now();
       process.kill(childOf(workers[0]), signal);
       await judge(run, /w1.*its connection ended/);
+      judgeRecovery(times, strikeMs, 1_000);
       await until(() => workers[0]?.stderr().includes(signal) === true);
     });
   }
 
   it('a trainer child that is stopped for a while: it takes a new seat and accuses nobody', async () => {
     const run = await begin();
+    await using times = watchSteps(cluster.registry, run);
     const child = childOf(workers[1]);
+    const strikeMs = Date.now();
     process.kill(child, 'SIGSTOP');
     try {
       await cluster.until(run, 'it is given up', 30_000, (s) => /w2.*its lease ran out/.test(wordsOf(s)));
@@ -71,6 +89,7 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
       process.kill(child, 'SIGCONT');
     }
     await judge(run, /w2.*its lease ran out/);
+    judgeRecovery(times, strikeMs, 3_000);
     const status = await cluster.until(run, 'end', 5_000, () => true);
     assert.doesNotMatch(wordsOf(status), /w1-\S+: its (lease ran out|connection ended)/);
   });
@@ -105,8 +124,10 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
   for (const keeps of [false, true]) {
     it(`the tensor Redis killed and back ${keeps ? 'with its file' : 'empty'}`, async () => {
       const run = await begin();
-      await cluster.crashRedis('tensors', { downMs: 500, keeps });
+      await using times = watchSteps(cluster.registry, run);
+      const strikeMs = await cluster.crashRedis('tensors', { downMs: 500, keeps });
       await judge(run, /has the tensor Redis again/);
+      judgeRecovery(times, strikeMs, 1_500);
       const status = await cluster.until(run, 'end', 5_000, () => true);
       assert.doesNotMatch(wordsOf(status), /lease ran out|connection ended/, 'nobody was given up for it');
     });
@@ -178,17 +199,29 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     await remote.stop();
   });
 
-  it('a coordinator that dies while another stands by', async () => {
-    const standby = await cluster.startCoordinator('standby');
-    const run = await begin();
-    await coordinator.kill();
-    const redis = await connectRedis(cluster.control.url, { role: 'command', name: 'lvnet-test' });
-    await redis.rpush('lvnet:requests', 'no request at all');
-    redis.disconnect();
-    assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
-    assert.match(standby.stderr(), /"leading"/);
-    const told = standby.stderr().match(/what is no request was set aside.*no request at all/g) ?? [];
-    assert.equal(told.length, 1, 'a strange entry is told of once, and holds nothing up');
-    coordinator = standby;
+  it('a coordinator that dies while another stands by: steps take no longer', async () => {
+    const [beforeMs, afterMs]: [number[], number[]] = [[], []];
+    const slower = () => median(afterMs) / median(beforeMs);
+    // One round is enough on a quiet machine; on another one, medians over several rounds by turns are compared.
+    for (let round = 1; round === 1 || slower() > 1.05; round++) {
+      const figures = `${median(beforeMs).toFixed(0)} ms, then ${median(afterMs).toFixed(0)} ms`;
+      assert.ok(round <= 5, `the steps around ${String(round - 1)} deaths took ${figures}`);
+      const standby = await cluster.startCoordinator('standby');
+      const run = await begin();
+      await using times = watchSteps(cluster.registry, run);
+      await cluster.until(run, 'twenty steps', limitMs, (s) => s.step >= 26);
+      const strikeMs = Date.now();
+      await coordinator.kill();
+      const redis = await connectRedis(cluster.control.url, { role: 'command', name: 'lvnet-test' });
+      await redis.rpush('lvnet:requests', 'no request at all');
+      redis.disconnect();
+      assert.equal(await weightsAtEnd(cluster, run, limitMs), undisturbed);
+      beforeMs.push(...gapsMs(times.commits(), 0, strikeMs).slice(-20));
+      afterMs.push(...gapsMs(times.commits(), strikeMs).slice(0, 20));
+      assert.match(standby.stderr(), /"leading"/);
+      const told = standby.stderr().match(/what is no request was set aside.*no request at all/g) ?? [];
+      assert.equal(told.length, 1, 'a strange entry is told of once, and holds nothing up');
+      coordinator = standby;
+    }
   });
 });

@@ -61,11 +61,14 @@ export async function createStrikes(cluster: TestCluster, count: number, random:
           coordinator = await cluster.startCoordinator();
           return;
         case 'tensor Redis killed, back empty':
-          return cluster.crashRedis('tensors', { downMs: random.between(50, 1_500), keeps: false });
+          await cluster.crashRedis('tensors', { downMs: random.between(50, 1_500), keeps: false });
+          return;
         case 'tensor Redis killed, back with its file':
-          return cluster.crashRedis('tensors', { downMs: random.between(50, 1_500), keeps: true });
+          await cluster.crashRedis('tensors', { downMs: random.between(50, 1_500), keeps: true });
+          return;
         case 'control Redis killed, back with its file':
-          return cluster.crashRedis('control', { downMs: random.between(50, 1_500), keeps: true });
+          await cluster.crashRedis('control', { downMs: random.between(50, 1_500), keeps: true });
+          return;
       }
     },
   };

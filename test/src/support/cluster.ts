@@ -23,8 +23,11 @@ export interface TestCluster extends AsyncDisposable {
   startCoordinator(name?: string): Promise<TestProcess>;
   startWorker(name: string, env?: NodeJS.ProcessEnv): Promise<TestProcess>;
   submit(experiment: Experiment, split: RunSplit, o?: { again?: boolean }): Promise<string>;
-  /** SIGKILL to a server; after a while one comes back at the same address, empty or with all it had. */
-  crashRedis(which: 'control' | 'tensors', o: { downMs: number; keeps: boolean }): Promise<void>;
+  /**
+   * SIGKILL to a server; after a while one comes back at the same address, empty or with all it had. Gives the
+   * time at which it was killed.
+   */
+  crashRedis(which: 'control' | 'tensors', o: { downMs: number; keeps: boolean }): Promise<number>;
   /** Everything that all processes said so far. */
   stderr(): string;
   /** Waits for a status that satisfies the condition; fails when the run fails first. */
@@ -109,11 +112,13 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
       const server = servers[which];
       const dir = join(folder, which === 'control' ? 'rc' : 'rt');
       if (keeps) await saveRedis(server.url);
+      const killedMs = Date.now();
       process.kill(server.pid, 'SIGKILL');
       await server.ended;
       if (!keeps) await rm(dir, { recursive: true, force: true });
       await sleep(downMs);
       servers[which] = await startPrivateRedis({ dir, port: server.port, aof: which === 'control' });
+      return killedMs;
     },
     stderr: () => processes.map((item) => item.stderr()).join('\n'),
     until: (run, what, limitMs, holds) => until({ store, registry, processes }, run, what, limitMs, holds),
