@@ -164,10 +164,10 @@ export function startMember(
       const found = await exchange.reduce(step, toyHash(state), async (shard, out, skipped) => {
         await process.clock.sleep(device.leafMs());
         toyLeaf(state, shard, skipped, out);
-        const isCompared = shard === checkedShard(step, plan.checkEverySteps, plan.shards);
-        if (isCompared && !skipped && hasCompany(exchange, step) && device.isWrong(step, shard))
-          out[0] = (out[0] ?? 0) + 1;
         const isBad = plan.badShards.has(`${String(step)}:${String(shard)}`) && !skipped;
+        const isCompared = shard === checkedShard(step, plan.checkEverySteps, plan.shards);
+        if (isCompared && !skipped && !isBad && hasCompany(exchange, step) && device.isWrong(step, shard))
+          out[0] = (out[0] ?? 0) + 1;
         return !isBad && !(device.isPoisoned(step, shard) && !skipped);
       });
       if (found.kind === 'badShard') {
