@@ -3,7 +3,7 @@ import { cliFolder, documentOf, runCli, startCli, type ErrorDocument } from './c
 
 const local = [
   ...['data phantom', 'data check', 'data prepare', 'data split'],
-  ...['volume', 'networks', 'init', 'trace', 'evaluate', 'predict', 'export', 'setup'],
+  ...['volume', 'networks', 'init', 'trace', 'bench', 'evaluate', 'predict', 'export', 'setup'],
   ...['audit', 'fork', 'diff'],
 ];
 const cluster = [

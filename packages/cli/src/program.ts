@@ -11,7 +11,7 @@ const groups: readonly [heading: string, names: readonly string[]][] = [
   ['Experiments:', ['run', 'sweep', 'ls', 'status', 'watch', 'pause', 'resume', 'cancel']],
   ['Results:', ['predict', 'evaluate', 'export']],
   ['Proof:', ['audit', 'fork', 'diff']],
-  ['Networks:', ['networks', 'init', 'trace']],
+  ['Networks:', ['networks', 'init', 'trace', 'bench']],
   ['Running a cluster:', ['coordinator', 'worker', 'setup']],
 ];
 

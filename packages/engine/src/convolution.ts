@@ -29,6 +29,10 @@ export function depthwiseShape(x: readonly number[], w: readonly number[]): Dept
   throw mismatch(message, { input: x, weights: w });
 }
 
+/** Voxels of [n, d, h, w, c]. */
+export const voxelsOf = (x?: { shape: number[] }): number =>
+  tf.util.sizeFromShape(x?.shape.slice(0, 4) ?? []);
+
 interface InputShape {
   shape: number[];
 }
@@ -63,6 +67,7 @@ const convFilter = (call: KernelCall<{ shape: number[]; biased: boolean }>): Out
 const runConv = defineOperation<{ biased: boolean }>({
   name: 'LvnetConv3d',
   saves: ['x', 'w'],
+  macs: ({ x, w }) => voxelsOf(x) * tf.util.sizeFromShape(w?.shape ?? []),
   run: (call) => {
     const s = convShape(call.shape('x'), call.shape('w'));
     const shape = [s.n, s.d, s.h, s.w, s.co];
@@ -125,6 +130,7 @@ const depthwiseFilter = (call: KernelCall<{ shape: number[]; biased: boolean }>)
 const runDepthwise = defineOperation<{ biased: boolean }>({
   name: 'LvnetDepthwise3d',
   saves: ['x', 'w'],
+  macs: ({ x, w }) => voxelsOf(x) * tf.util.sizeFromShape(w?.shape ?? []),
   run: (call) => {
     const shape = call.shape('x');
     const s = depthwiseShape(shape, call.shape('w'));

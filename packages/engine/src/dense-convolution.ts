@@ -19,6 +19,7 @@ const inputShape = ({ n, d, h, w, ci }: DenseShape) => [n, d, h, w, ci];
 const outputShape = (s: DenseShape) => [s.n, ...outputSize(s), s.co];
 const weightShape = ({ co, ci, kernel }: DenseShape) => [co, ci, ...kernel];
 const { sizeFromShape } = tf.util;
+const macsOf = (s: DenseShape): number => sizeFromShape(outputShape(s)) * s.ci * sizeFromShape([...s.kernel]);
 
 const runBackwardInput = defineOperation<Attributes>({
   name: 'LvnetConvolutionInputGradient',
@@ -51,6 +52,7 @@ function filterGradient(call: KernelCall<Attributes & { biased: 'dy' | 'x' | nul
 const runForward = defineOperation<Attributes & { biased: boolean }>({
   name: 'LvnetConvolution',
   saves: ['x', 'w'],
+  macs: (_inputs, { s }) => macsOf(s),
   run: (call) => {
     const { s } = call.attributes;
     const y = call.room(sizeFromShape(outputShape(s)));
@@ -111,6 +113,7 @@ const runPlain = defineOperation<Attributes>({
 const runTransposed = defineOperation<Attributes & { biased: boolean }>({
   name: 'LvnetTransposedConvolution',
   saves: ['x', 'w'],
+  macs: (_inputs, { s }) => macsOf(s),
   run: (call) => {
     const { s } = call.attributes;
     const y = call.room(sizeFromShape(inputShape(s)));

@@ -1,5 +1,7 @@
 import { invariant } from '@lvnet/core';
 import type { KernelBackend } from './backend.js';
+import type { GradientFunction } from './operation.js';
+import { isProfiling, measureBackward } from './profile.js';
 import { tf } from './tfjs.js';
 
 /**
@@ -53,7 +55,7 @@ interface TapeNode {
   inputs: Record<string, tf.Tensor>;
   outputs: tf.Tensor[];
   saved?: tf.Tensor[];
-  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, () => tf.Tensor>;
+  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, GradientFunction>;
 }
 
 /** The parts of tfjs's engine that record; its own `gradients` uses them the same way. */
@@ -114,10 +116,20 @@ function propagate(
   for (const [name, { id }] of inputs) {
     const compute = byInput?.[name];
     invariant(compute !== undefined, `${node.kernelName} has a gradient by ${name}`);
-    const gradient = tf.tidy(compute);
+    const gradient = isProfiling() ? measured(node, dys, name, compute) : tf.tidy(compute);
     const known = gradients.get(id);
     gradients.set(id, known === undefined ? gradient : sumOf(known, gradient));
   }
+}
+
+function measured(
+  { outputs, saved = [] }: TapeNode,
+  dys: readonly (tf.Tensor | null)[],
+  name: string,
+  compute: GradientFunction,
+): tf.Tensor {
+  const read = [...dys.filter((dy) => dy !== null), ...saved];
+  return measureBackward(outputs[0]?.id, compute.together ?? [name], read, () => tf.tidy(compute));
 }
 
 /** Uses up both: where one of them has its memory to itself the sum takes its place. */

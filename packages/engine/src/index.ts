@@ -21,3 +21,4 @@ export {
   type OnBlockStatistics,
 } from './inverted-residual.js';
 export { valueAndGradients } from './gradients.js';
+export { enterLayer, isProfiling, profile, type OperationFact } from './profile.js';

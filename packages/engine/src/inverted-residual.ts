@@ -1,5 +1,5 @@
 import type { Activation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/kernels';
-import { depthwiseShape } from './convolution.js';
+import { depthwiseShape, voxelsOf } from './convolution.js';
 import { isRecording, mayKeep } from './gradients.js';
 import type { OnStatistics } from './normalisation.js';
 import { defineOperation, evaluate, lazily, type KernelCall, type Output } from './operation.js';
@@ -95,6 +95,11 @@ const parameterNames = (biased: boolean): ParameterName[] => [...required, ...(b
 const blockSpec = (biased: boolean) => ({
   name: biased ? 'LvnetInvertedResidualBiased' : 'LvnetInvertedResidual',
   saves: ['x', ...parameterNames(biased)],
+  macs: ({ x, ...weights }: Record<string, { shape: number[] }>) => {
+    const names = ['expandWeight', 'depthwiseWeight', 'projectWeight'];
+    const perVoxel = names.map((name) => tf.util.sizeFromShape(weights[name]?.shape ?? []));
+    return voxelsOf(x) * perVoxel.reduce((sum, macs) => sum + macs, 0);
+  },
   run: (call: KernelCall<BlockAttributes>) => {
     const { kept } = call.attributes;
     const { kernels } = call.backend;

@@ -1,5 +1,6 @@
 import type { KernelBackend } from './backend.js';
 import { orOutOfMemory } from './out-of-memory.js';
+import { isProfiling, measureForward } from './profile.js';
 import { tf } from './tfjs.js';
 
 type Inputs = Record<string, tf.TensorInfo>;
@@ -25,6 +26,8 @@ export interface OperationSpec<A> {
   saves?: readonly string[];
   /** The name under which the gradient finds the (first) output, if it needs it. */
   keeps?: string;
+  /** Multiply-adds of the forward run, counted directly; by default none that matter. */
+  macs?: (inputs: Record<string, { shape: number[] }>, attributes: A) => number;
   /** Gradients by input; each function is called at most once. */
   gradient?: (
     dy: tf.Tensor,
@@ -55,9 +58,14 @@ export function defineOperation<A>(spec: OperationSpec<A>): Operation<A> {
         ),
     });
   }
-  return (inputs, attributes) => {
+  const run: Operation<A> = (inputs, attributes) => {
     const result = tf.engine().runKernel(spec.name, inputs, attributes as Attributes as tf.NamedAttrMap);
     return Array.isArray(result) ? result : [result];
+  };
+  return (inputs, attributes) => {
+    if (!isProfiling()) return run(inputs, attributes);
+    const macs = spec.macs?.(inputs, attributes) ?? 0;
+    return measureForward(spec.name, macs, inputs, () => run(inputs, attributes));
   };
 }
 
@@ -121,13 +129,19 @@ export function evaluate<A>(
   return orOutOfMemory(() => run(callOf(inputs, attributes, tf.backend() as KernelBackend)));
 }
 
+/** A gradient that may be computed together with those by other inputs. */
+export type GradientFunction = (() => tf.Tensor) & { together?: readonly string[] };
+
 /** Computes several gradients at the first demand and hands them out one by one, in the order of the names. */
-export function lazily(names: readonly string[], compute: () => Output[]): Record<string, () => tf.Tensor> {
+export function lazily(names: readonly string[], compute: () => Output[]): Record<string, GradientFunction> {
   let results: Output[] | undefined;
-  const tensorOf = (position: number) => () => {
-    results ??= compute();
-    const { shape, values } = results[position] as Output;
-    return tf.tensor(values, [...shape]);
+  const tensorOf = (position: number): GradientFunction => {
+    const one = () => {
+      results ??= compute();
+      const { shape, values } = results[position] as Output;
+      return tf.tensor(values, [...shape]);
+    };
+    return Object.assign(one, { together: names });
   };
   return Object.fromEntries(names.map((name, i) => [name, tensorOf(i)]));
 }

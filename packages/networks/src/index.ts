@@ -17,3 +17,4 @@ export { shardGradient, headWeights, type ShardOptions, type ShardResult } from 
 export { traceNetwork, type NetworkTrace, type TracedTensor } from './trace.js';
 export { predictForeground } from './predict.js';
 export { adamUpdate, adamByName, initialAdam, type AdamOptions, type AdamState } from './adam.js';
+export { profileStep, type StepPart, type StepProfile } from './step-profile.js';

@@ -1,5 +1,6 @@
 import { Failure } from '@lvnet/core';
 import {
+  enterLayer,
   softmaxCrossEntropy,
   tf,
   valueAndGradients,
@@ -73,6 +74,7 @@ export function shardGradient(
       });
       const heads = [logits.main, ...logits.heads];
       if (o.onLogits !== undefined) tell(network.headNames, heads, o.onLogits);
+      enterLayer('loss');
       const terms = heads.map((head) => softmaxCrossEntropy(head, classes));
       const total = weightedSum(terms, [1, ...headWeights(o)]);
       losses.push(...[total, ...terms].map((term) => term.dataSync()[0] ?? Number.NaN));

@@ -6,9 +6,11 @@ import {
   concatChannels,
   conv3d,
   convolve,
+  enterLayer,
   groupNorm,
   invertedResidual,
   invertedResidualInfer,
+  isProfiling,
   maxPool,
   prelu,
   relu,
@@ -53,8 +55,22 @@ export function forward(
   const network = networkOf(config);
   const readers = readersOf(config, mode.training);
   const layers = tensorLayers(config, { dimensions: network.dimensions, tensorOf, mode, readers });
-  const { main, heads } = network.describe(layers, { id: 0, tensor: image });
+  const words = isProfiling() ? telling(layers) : layers;
+  const { main, heads } = network.describe(words, { id: 0, tensor: image });
   return { main: main.tensor, heads: heads.map(({ tensor }) => tensor) };
+}
+
+/** Tells the engine's profile each layer's name; words without one belong to the layer before them. */
+function telling(layers: Layers<Value>): Layers<Value> {
+  const words = (Object.entries(layers) as [string, unknown][]).map(([word, run]) => {
+    if (typeof run !== 'function') return [word, run] as const;
+    const named = (...values: unknown[]): unknown => {
+      if (typeof values[1] === 'string') enterLayer(values[1]);
+      return (run as (...given: unknown[]) => unknown)(...values);
+    };
+    return [word, named] as const;
+  });
+  return Object.fromEntries(words) as unknown as Layers<Value>;
 }
 
 /** How often each value of the network is read, results once more. */

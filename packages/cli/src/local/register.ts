@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { registerBenchCommand } from './bench-command.js';
 import { registerDataCommands } from './data-commands.js';
 import { registerNetworkCommands } from './network-commands.js';
 import { registerProofCommands } from './proof-commands.js';
@@ -16,5 +17,6 @@ export function registerLocalCommands(program: Command): void {
   registerResultCommands(program);
   registerProofCommands(program);
   registerNetworkCommands(program);
+  registerBenchCommand(program);
   registerSetupCommands(program);
 }
