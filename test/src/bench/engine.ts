@@ -20,7 +20,7 @@ import {
 } from '@lvnet/networks';
 import { repository } from '../support/data.js';
 import { startPyTorch, type PyTorch } from './pytorch.js';
-import { peakRssMiB, say, spread, writeResult, type Spread } from './support.js';
+import { peakRssMiB, say, spread, timed, writeResult, type Spread, type Times } from './support.js';
 
 const [size = 256, rounds = 2, threads = availableParallelism()] = process.argv.slice(2).map(Number);
 const shape = [1, 16, size, size] as const;
@@ -29,11 +29,6 @@ const network = buildNetwork({ name: 'lv-net' });
 const weights = initialWeights(network.config, 1);
 const image = Float32Array.from({ length: 16 * size * size }, (_, i) => ((i * 37) % 101) / 50 - 1);
 const label = Int32Array.from(image, (value, i) => (value > 0.3 ? 1 : (i >> 3) & 1));
-
-interface Times {
-  seconds: number;
-  cpuSeconds: number;
-}
 
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'lvnet-bench-'));
@@ -122,13 +117,6 @@ function assertNear(
     largest = Math.max(largest, Math.abs(b));
   }
   assert.ok(off <= tolerance * largest, `${what}: off by ${String(off)} of ${String(largest)}`);
-}
-
-function timed(run: () => unknown): Times {
-  const [startMs, before] = [performance.now(), process.cpuUsage()];
-  run();
-  const { user, system } = process.cpuUsage(before);
-  return { seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
 interface Sides {

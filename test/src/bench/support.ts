@@ -17,6 +17,19 @@ export function spread(values: readonly number[]): Spread {
   return { min: at(0), median: at(sorted.length >> 1), max: at(sorted.length - 1), rounds: sorted.length };
 }
 
+/** Of one call: by the clock, and of the processor on all threads. */
+export interface Times {
+  seconds: number;
+  cpuSeconds: number;
+}
+
+export function timed(run: () => unknown): Times {
+  const [startMs, before] = [performance.now(), process.cpuUsage()];
+  run();
+  const { user, system } = process.cpuUsage(before);
+  return { seconds: (performance.now() - startMs) / 1000, cpuSeconds: (user + system) / 1e6 };
+}
+
 /** Calls each function once per round, in turn, after one call that warms up. */
 export async function interleaved<N extends string>(
   runs: Record<N, () => Promise<void> | void>,
