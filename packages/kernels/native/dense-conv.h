@@ -3,6 +3,18 @@
 #include "dense-gemm.h"
 #include "norm.h"
 
+// Channels that a task takes of a panel's weights: what a task touches of PyTorch's layout fits the first-level cache.
+constexpr int kChannelsTogether = 16;
+
+template <class F>
+static void eachPanelChannels(const Panels& panels, int channels, F f) {
+  const int blocks = (channels + kChannelsTogether - 1) / kChannelsTogether;
+  parallel(panels.count * blocks, [&](int task, int thread) {
+    const int from = task % blocks * kChannelsTogether, to = std::min(channels, from + kChannelsTogether);
+    for (int channel = from; channel < to; channel++) f(task / blocks, channel, thread);
+  });
+}
+
 // Weights as [panel][tap][channel][column of the panel]; `across` and `along` are the strides of column and channel.
 // Each line is put together first: lines of one channel lie far apart, and would throw each other out of the cache.
 static const float* packWeights(const Gather& g, const float* w, int columns, size_t across, size_t along) {
@@ -10,19 +22,26 @@ static const float* packWeights(const Gather& g, const float* w, int columns, si
   const size_t taps = g.taps.size();
   const int* places = g.taps.data();
   float* packed = sharedScratch(1, size_t(panels.padded) * std::max(1, g.depth));
-  parallel(g.c, [&](int channel, int thread) {
+  const auto pack = [&](int p, int channel, int thread) {
     float* lines = threadScratch(thread, 3, taps * 32);
-    for (int p = 0; p < panels.count; p++) {
-      const int width = panels.width(p);
-      for (int j = 0; j < width; j++) {
-        const int column = p * 32 + j;
-        const float* from = w + column * across + channel * along;
-        for (size_t t = 0; t < taps; t++) lines[t * width + j] = column < columns ? from[places[t]] : 0.0f;
-      }
-      float* out = packed + size_t(p) * 32 * g.depth + size_t(channel) * width;
-      for (size_t t = 0; t < taps; t++) std::memcpy(out + t * g.c * width, lines + t * width, width * sizeof(float));
+    const int width = panels.width(p), valid = std::min(width, columns - p * 32);
+    for (int j = 0; j < valid; j++) {
+      const float* from = w + size_t(p * 32 + j) * across + channel * along;
+      for (size_t t = 0; t < taps; t++) lines[t * width + j] = from[places[t]];
     }
-  });
+    float* out = packed + size_t(p) * 32 * g.depth + size_t(channel) * width;
+    for (size_t t = 0; t < taps; t++) {
+      clearFloats(lines + t * width + valid, width - valid);
+      copyFloats(out + t * g.c * width, lines + t * width, width);
+    }
+  };
+  if (across > along) {
+    eachPanelChannels(panels, g.c, pack);
+  } else {  // all columns of a channel lie side by side
+    parallel(g.c, [&](int channel, int thread) {
+      for (int p = 0; p < panels.count; p++) pack(p, channel, thread);
+    });
+  }
   return packed;
 }
 
@@ -104,25 +123,23 @@ static void packRightBlock(const Panels& panels, const float* b, int rows, float
   }
 }
 
-// From sums [part][tap][channel][padded column] to [column][channel][tap]; parts are added in order, in float64.
+// From sums [part][panel][tap][channel][column of the panel] to [column][channel][tap]; parts are added in order, in
+// float64.
 static void unpackFilter(const Gather& g, const Panels& panels, const float* sums, int parts, float* dw) {
   const size_t length = size_t(g.depth) * panels.padded, taps = g.taps.size();
-  parallel(g.c, [&](int channel, int thread) {
+  eachPanelChannels(panels, g.c, [&](int p, int channel, int thread) {
     float* lines = threadScratch(thread, 3, taps * 32);
-    for (int p = 0; p < panels.count; p++) {
-      const int width = panels.width(p), valid = std::min(width, panels.columns - p * 32);
-      for (size_t t = 0; t < taps; t++) {
-        const float* from = sums + (t * g.c + channel) * panels.padded + p * 32;
-        for (int j = 0; j < valid; j++) {
-          double total = 0;
-          for (int part = 0; part < parts; part++) total += from[part * length + j];
-          lines[t * width + j] = float(total);
-        }
-      }
-      for (int j = 0; j < valid; j++) {
-        float* out = dw + (size_t(p * 32 + j) * g.c + channel) * taps;
-        for (size_t t = 0; t < taps; t++) out[g.taps[t]] = lines[t * width + j];
-      }
+    const int width = panels.width(p), valid = std::min(width, panels.columns - p * 32);
+    for (size_t t = 0; t < taps; t++) {
+      const float* from = sums + size_t(p) * 32 * g.depth + (t * g.c + channel) * width;
+      double total[32] = {0};
+      for (int part = 0; part < parts; part++)
+        for (int j = 0; j < valid; j++) total[j] += from[part * length + j];
+      for (int j = 0; j < valid; j++) lines[t * width + j] = float(total[j]);
+    }
+    for (int j = 0; j < valid; j++) {
+      float* out = dw + (size_t(p * 32 + j) * g.c + channel) * taps;
+      for (size_t t = 0; t < taps; t++) out[g.taps[t]] = lines[t * width + j];
     }
   });
 }
@@ -138,8 +155,11 @@ static void denseBackwardFilter(const Dense& s, const float* x, const float* dy,
   parallel(chunks * parts, [&](int task, int thread) {
     const Chunk& chunk = g.chunks[task % chunks];
     const int part = task / chunks;
-    float* into = sums + length * part + size_t(chunk.k) * panels.padded;
-    std::memset(into, 0, size_t(chunk.length) * panels.padded * sizeof(float));
+    const auto into = [&](int p) {
+      return sums + length * part + size_t(p) * 32 * g.depth + size_t(chunk.k) * panels.width(p);
+    };
+    for (int p = 0; p < panels.count; p++)
+      std::memset(into(p), 0, size_t(chunk.length) * panels.width(p) * sizeof(float));
     float* left = threadScratch(thread, 0, size_t(kBlockRows) * kPitch);
     float* right = threadScratch(thread, 2, size_t(kBlockRows) * panels.count * 32);
     std::memset(left, 0, size_t(kBlockRows) * kPitch * sizeof(float));  // tiles read beyond a chunk's end
@@ -149,9 +169,10 @@ static void denseBackwardFilter(const Dense& s, const float* x, const float* dy,
       if (!readsInside(g, chunk, firstRow, rows)) continue;
       packBlock(g, chunk, x, firstRow, rows, left);
       packRightBlock(panels, dy + size_t(firstRow) * s.co, rows, right);
-      for (int p = 0; p < panels.count; p++)
-        transposedPanel(rows, chunk.length, left, right + size_t(p) * 32 * kBlockRows, panels.width(p), into + p * 32,
-                        panels.padded);
+      for (int m = 0; m < chunk.length; m += kRows)  // twelve columns of the left stay in the cache, panels stream by
+        for (int p = 0; p < panels.count; p++)
+          transposedPanel(rows, std::min(kRows, chunk.length - m), left + m, right + size_t(p) * 32 * kBlockRows,
+                          panels.width(p), into(p) + size_t(m) * panels.width(p), panels.width(p));
     }
   });
   unpackFilter(g, panels, sums, parts, dw);

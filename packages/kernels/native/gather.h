@@ -116,12 +116,11 @@ struct Gather {
   }
 };
 
+// Runs are short: a call of memcpy would take longer than most of them.
 static inline void copyFloats(float* to, const float* from, int count) {
-  if (count >= L) {
-    std::memcpy(to, from, size_t(count) * sizeof(float));
-    return;
-  }
-  for (int i = 0; i < count; i++) to[i] = from[i];
+  int i = 0;
+  for (; i + W <= count; i += W) storePart(to + i, loadPart(from + i));
+  for (; i < count; i++) to[i] = from[i];
 }
 static inline void clearFloats(float* to, int count) {
   for (int i = 0; i < count; i++) to[i] = 0;

@@ -1,9 +1,10 @@
 /**
- * LV-Net's training step and inference against PyTorch at its best (torch.compile, channels_last_3d), interleaved
- * in one run on the same weights and image, answers compared first. Times are wall clock and processor seconds;
- * where other programs use the machine the second says more.
+ * A network's training step and inference against PyTorch at its best (torch.compile, channels_last or
+ * channels_last_3d), interleaved in one run on the same weights and image, answers compared first. Times are wall
+ * clock and processor seconds; where other programs use the machine the second says more, with one thread above
+ * all: PyTorch's threads spin while they wait for one another.
  *
- *   npm run bench engine [size=256] [rounds=2] [threads=all cores]
+ *   npm run bench engine [network=lv-net] [size=256] [rounds=2] [threads=all cores] [slices=16]
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,12 +23,14 @@ import { repository } from '../support/data.js';
 import { startPyTorch, type PyTorch } from './pytorch.js';
 import { peakRssMiB, say, spread, timed, writeResult, type Spread, type Times } from './support.js';
 
-const [size = 256, rounds = 2, threads = availableParallelism()] = process.argv.slice(2).map(Number);
-const shape = [1, 16, size, size] as const;
-const eta = [0.2, 0.4, 0.6, 0.8];
-const network = buildNetwork({ name: 'lv-net' });
+const given = process.argv.slice(2);
+const name = Number.isNaN(Number(given[0] ?? 256)) ? given.shift() : 'lv-net';
+const [size = 256, rounds = 2, threads = availableParallelism(), slices = 16] = given.map(Number);
+const shape = [1, slices, size, size] as const;
+const network = buildNetwork({ name });
+const eta = [0.2, 0.4, 0.6, 0.8].slice(0, network.headNames.length - 1);
 const weights = initialWeights(network.config, 1);
-const image = Float32Array.from({ length: 16 * size * size }, (_, i) => ((i * 37) % 101) / 50 - 1);
+const image = Float32Array.from({ length: slices * size * size }, (_, i) => ((i * 37) % 101) / 50 - 1);
 const label = Int32Array.from(image, (value, i) => (value > 0.3 ? 1 : (i >> 3) & 1));
 
 async function main(): Promise<void> {
@@ -37,7 +40,7 @@ async function main(): Promise<void> {
     await using torch = await startPyTorch();
     const { version } = await open(torch, folder);
     const out = join(folder, 'foreground');
-    const infer = () => predictForeground(engine, network, weights, image, [16, size, size]);
+    const infer = () => predictForeground(engine, network, weights, image, [slices, size, size]);
     const inference = { ours: [] as Times[], theirs: [] as Times[] };
     const steps = { ours: [] as Times[], theirs: [] as Times[] };
     assertNear('inference', infer(), await inferred(torch, out), 1e-3);
@@ -135,7 +138,7 @@ interface Found {
 
 async function report({ engine, version, inference, steps, ...memory }: Found): Promise<void> {
   const fmaPeakGflops = loadKernels()?.fmaPeak(0.3) ?? Number.NaN;
-  const what = `LV-Net [${shape.join(',')},1] against PyTorch ${version}, compiled, channels_last_3d`;
+  const what = `${network.config.name} [${shape.join(',')},1] against PyTorch ${version}, compiled, channels last`;
   const results = { step: compare(steps), inference: compare(inference) };
   say(`${what}; ${engine.instructionSet}, ${String(threads)} threads, ${String(rounds)} rounds`);
   for (const [name, { ours, theirs, ratio }] of Object.entries(results)) {
@@ -151,9 +154,10 @@ async function report({ engine, version, inference, steps, ...memory }: Found): 
     (mib) => mib.toFixed(0),
   );
   say(`  peak memory ${String(own)} MiB (inference ${String(ownInference)}), PyTorch ${String(torch)} MiB`);
-  const macs = describeNetwork(network.config, [16, size, size]).macs;
+  const macs = describeNetwork(network.config, [slices, size, size]).macs;
   const gflops = (6 * macs) / results.step.ours.seconds.min / 1e9;
-  await writeResult(`engine-${String(size)}`, {
+  const file = network.config.name === 'lv-net' ? `engine-${String(size)}` : `engine-${network.config.name}`;
+  await writeResult(file, {
     ...{ what, instructionSet: engine.instructionSet, threads, ...results },
     ...{ gflops, fmaPeakGflops, ...rss },
   });

@@ -28,11 +28,17 @@ def open_model(o):
     for name, length in o["state"]:
         state[name].copy_(flat[offset : offset + length].view(state[name].shape))
         offset += length
-    model = model.to(memory_format=torch.channels_last_3d)
     n, d, h, w = o["shape"]
-    image = torch.from_numpy(np.fromfile(o["image"], np.float32)).view(n, 1, d, h, w)
-    image = image.to(memory_format=torch.channels_last_3d)
-    label = torch.from_numpy(np.fromfile(o["label"], np.int32)).long().view(n, d, h, w)
+    image = torch.from_numpy(np.fromfile(o["image"], np.float32))
+    label = torch.from_numpy(np.fromfile(o["label"], np.int32)).long()
+    if o["network"]["name"] in ("u-net", "ce-net"):  # slice by slice, CE-Net with the slice in each channel
+        form = torch.channels_last
+        image = image.view(n * d, 1, h, w).repeat(1, 3 if o["network"]["name"] == "ce-net" else 1, 1, 1)
+        label = label.view(n * d, h, w)
+    else:
+        form = torch.channels_last_3d
+        image, label = image.view(n, 1, d, h, w), label.view(n, d, h, w)
+    model, image = model.to(memory_format=form), image.to(memory_format=form)
     fast = torch.compile(model) if o["compile"] else model
     return {"torch": torch, "model": model, "fast": fast, "image": image, "label": label, "eta": o["eta"]}
 
