@@ -59,18 +59,20 @@ type Seat = Replies['join'];
 
 async function attempt(context: Context, waiting: Waiting): Promise<Seat | undefined> {
   const { membership, options } = context;
-  await context.renew();
   const found = await membership.read();
   const me = found === undefined ? undefined : memberOf(found, options.worker);
+  const isHeld =
+    found !== undefined &&
+    me === undefined &&
+    found.members.length > 0 &&
+    !(await areAllDead(context, found, waiting));
+  // Before it stands by: nobody shall invite a worker that does not suit.
+  if (isHeld) await compare(context, found.life);
+  await context.renew();
   if (found !== undefined && me !== undefined) return takeSeat(context, found, me.fromStep - 1, me.source);
-  if (found !== undefined && found.members.length > 0) {
-    if (!(await areAllDead(context, found, waiting))) {
-      await compare(context, found.life);
-      tellOfWaiting(context, found, waiting);
-      return undefined;
-    }
-  }
-  return foundLife(context, found, waiting);
+  if (!isHeld) return foundLife(context, found, waiting);
+  tellOfWaiting(context, found, waiting);
+  return undefined;
 }
 
 /** Connections that ended are sure; a lease that ran out may come back with the server for a while. */
