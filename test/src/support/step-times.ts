@@ -20,9 +20,9 @@ const usualLateMs = 20;
 export function watchSteps(registry: Registry, run: string): StepTimes {
   const commits: Commit[] = [];
   const late: { atMs: number; ms: number }[] = [];
-  let ended = false;
+  const end = new AbortController();
   const watching = (async () => {
-    while (!ended) {
+    while (!end.signal.aborted) {
       const fromMs = performance.now();
       await sleep(lookEveryMs);
       const lateMs = performance.now() - fromMs - lookEveryMs;
@@ -37,7 +37,7 @@ export function watchSteps(registry: Registry, run: string): StepTimes {
     heldUpMs: (fromMs, toMs) =>
       late.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs).reduce((sum, { ms }) => sum + ms, 0),
     async [Symbol.asyncDispose]() {
-      ended = true;
+      end.abort();
       await watching;
     },
   };
