@@ -58,6 +58,7 @@ function units(cpu) {
   return [
     { file: 'addon.cc', object: 'addon.o', flags: x86 ? ['-DLVNET_X86'] : [] },
     { file: 'dense-bindings.cc', object: 'dense-bindings.o', flags: x86 ? ['-DLVNET_X86'] : [] },
+    { file: 'segments.cc', object: 'segments.o', flags: [] },
     { file: 'pool.cc', object: 'pool.o', flags: [] },
     { file: 'exact.cc', object: 'exact.o', flags: ['-ffp-contract=off'] },
     // Where no machine of today runs it, it is there to be right, not to be fast: half the time to compile.

@@ -1,7 +1,7 @@
 import type { Bucket } from './buckets.js';
 import type { Memory } from './memory.js';
 import { isKnown, isLeaf, pathTo, sumInto, type Node } from './tree.js';
-import { addInto, roundPart, type Wire } from './wire.js';
+import { add, roundPart, type Wire } from './wire.js';
 
 /** The sum of one bucket over all shards, put together from what this member computed and what others sent. */
 export interface BucketSum {
@@ -64,7 +64,7 @@ export function createBucketSum({ bucket, shards, wire, memory, leafOf, place }:
   };
   const given = (node: Node) => nodes.get(nodeName(node)) ?? (isLeaf(node) ? leafPart(node.lo) : undefined);
   const there = (node: Node) => nodes.get(nodeName(node)) ?? (isLeaf(node) ? leafOf(node.lo) : undefined);
-  const sums = { add: addInto, round, take, give: memory.give };
+  const sums = { add, round, take, give: memory.give };
   return {
     bucket,
     isDone: () => isDone,

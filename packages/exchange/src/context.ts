@@ -3,6 +3,8 @@ import type { ChangeReason } from './decide.js';
 import { createLeafTimes, type LeafTimes } from './leaf-times.js';
 import { createLink, type Link, type LinkEvents, type Wires } from './link.js';
 import { createMembership, type Membership } from './membership.js';
+import { createNeighbours, type Neighbours } from './neighbours.js';
+import type { PeerMemory } from './peer-memory.js';
 import type { FailureText, FromThread, SessionOptions, ToThread } from './messages.js';
 import { parseTensorKey, type TensorKey } from './tensor-keys.js';
 import type { View } from './view.js';
@@ -11,6 +13,8 @@ export interface SessionParts {
   options: SessionOptions;
   /** Two fresh connections to the tensor server. */
   connect: () => Promise<Wires>;
+  /** Memory shared with members on the same machine, where there is such a thing. */
+  peers: PeerMemory | undefined;
   /** The main thread hangs for good: it will not end by itself. */
   onHung: (seconds: number) => void;
   clock: Clock;
@@ -23,6 +27,7 @@ export interface SessionParts {
 export interface Context extends SessionParts {
   link: Link;
   membership: Membership;
+  neighbours: Neighbours;
   leafTimes: LeafTimes;
   /** The view as last read or written; `seated`: this worker acts as a member of it. */
   view: View | undefined;
@@ -137,6 +142,7 @@ export function createContext(parts: SessionParts): Context {
   const context: Context = {
     ...parts,
     link,
+    neighbours: createNeighbours({ link, clock, run, worker, memory: parts.peers }),
     membership: createMembership({ link, run, worker, leaseMs, keepSeconds, onStrange }),
     onStrange,
     leafTimes: createLeafTimes(options.firstLeafSeconds),
@@ -255,16 +261,22 @@ function noticeSleep(context: Context, lateMs: number): void {
   context.send({ kind: 'fact', fact: { kind: 'slept', seconds: lateMs / 1_000 } });
 }
 
-/** Messages: 'view', 'want STEP BUCKET', 'taken STEP SHARD', 'checked STEP', or 'KEY SENDER'. */
+/**
+ * Lines: 'view', 'want STEP BUCKET', 'taken STEP SHARD', 'checked STEP', 'memory WORKER ADDRESS', 'reads WORKER', or 'KEY SENDER'.
+ */
 function hear(context: Context, payload: string): void {
-  const [first = '', second = '', third = ''] = payload.split(' ');
-  if (first === 'view') context.viewIsOld = true;
-  else if (first === 'want') context.onWanted(Number(second), Number(third));
-  else if (first === 'taken') context.onTaken(Number(second), Number(third));
-  else if (first === 'checked') context.onChecked(Number(second));
-  else {
-    const key = parseTensorKey(context.options.run, first);
-    if (key !== undefined) context.onAnnounced(key, second);
+  for (const line of payload.split('\n')) {
+    const words = line.split(' ');
+    const [first = '', second = '', third = ''] = words;
+    if (first === 'view') context.viewIsOld = true;
+    else if (first === 'want') context.onWanted(Number(second), Number(third));
+    else if (first === 'taken') context.onTaken(Number(second), Number(third));
+    else if (first === 'checked') context.onChecked(Number(second));
+    else if (first === 'memory' || first === 'reads') context.neighbours.hear(words);
+    else {
+      const key = parseTensorKey(context.options.run, first);
+      if (key !== undefined) context.onAnnounced(key, second);
+    }
   }
 }
 

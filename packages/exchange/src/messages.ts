@@ -30,6 +30,7 @@ export interface SessionOptions {
 
 export interface ThreadOptions extends SessionOptions {
   redisUrl: string;
+  sharedMemory: boolean;
 }
 
 /** What the member asks; each request is answered once, one after the other. */

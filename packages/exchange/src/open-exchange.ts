@@ -30,6 +30,8 @@ export interface ExchangeOptions extends MemberSide {
   leaseMs?: number;
   /** Every so many steps a shard is computed by two members and compared; default 50. */
   checkEverySteps?: number;
+  /** False: members on one machine also send everything over the server. */
+  sharedMemory?: boolean;
 }
 
 const defaultLeaseMs = 2_500;
@@ -41,11 +43,11 @@ export function openExchange(options: ExchangeOptions): Exchange {
   const sums = [new SharedArrayBuffer(bytes), new SharedArrayBuffer(bytes)] as const;
   const { run, worker, redisUrl, shards, length, roundedLength, wire } = options;
   const { minMembers, wantedMembers, gatherMs, hasLived, leaseMs = defaultLeaseMs } = options;
-  const { checkEverySteps = usualCheckEverySteps } = options;
+  const { checkEverySteps = usualCheckEverySteps, sharedMemory = true } = options;
   const workerData: ThreadOptions = {
     ...{ run, worker, redisUrl, shards, length, roundedLength, wire },
     ...{ minMembers, wantedMembers, gatherMs, hasLived, leaseMs, firstLeafSeconds, checkEverySteps, sums },
-    terms: options.terms ?? {},
+    ...{ terms: options.terms ?? {}, sharedMemory },
   };
   return exchangeOver(threadPort(workerData), workerData, options, systemClock);
 }

@@ -75,6 +75,7 @@ export function createSession(parts: SessionParts): Session {
         case 'close':
           context.closed = true;
           context.link.close();
+          context.peers?.close();
           context.wake();
           return;
       }

@@ -1,29 +1,20 @@
-import { Failure } from '@lvnet/core';
 import { keys, type TensorPosition } from '@lvnet/redis';
 import { createBucketSum, nodeName, type BucketSum } from './bucket-sum.js';
 import type { Bucket } from './buckets.js';
-import type { Link } from './link.js';
-import { isOtherType } from './membership.js';
 import type { Memory } from './memory.js';
 import { tensorKey, type TensorKey } from './tensor-keys.js';
+import { createTraffic, type TrafficParts, type Way } from './tensor-traffic.js';
 import { cover, pathTo, type Node } from './tree.js';
 import { attemptOf, isBarred, isSkipped, ownerOf, type View } from './view.js';
-import { encodePart, incoming, messageBytes, type Wire } from './wire.js';
 
-export interface StepParts {
-  link: Link;
-  run: string;
-  worker: string;
+export interface StepParts extends TrafficParts {
   shards: number;
   buckets: readonly Bucket[];
-  wire: Wire;
   memory: Memory;
-  /** Keys expire after so long, whatever happens. */
-  expireSeconds: number;
+  /** Does another member read this one's memory? Without one: do all of the view, and nobody needs older sums? */
+  isNear: (view: View, step: number, worker?: string) => boolean;
   /** Something came or went through: time for the next `advance`. */
   onProgress: () => void;
-  /** A key holds what no member wrote. */
-  onStrange: (key: string, found: string) => void;
 }
 
 /**
@@ -69,13 +60,23 @@ export interface StepExchange {
 interface Channel {
   sums: BucketSum;
   heard: Set<string>;
-  /** Routes: what to whom. */
-  sent: Set<string>;
-  /** Somebody misses the sum: whoever has it writes it, owner or not. */
+  /** Routes: what to whom, and the way it went. */
+  sent: Map<string, Way>;
+  /** Somebody misses the sum: whoever has it writes it to the server, owner or not. */
   wanted: boolean;
   busy: Promise<void> | undefined;
   /** Something came while it was busy. */
   again: boolean;
+}
+
+/** What holds for all buckets at one moment. */
+interface Moment {
+  view: View;
+  /** Nodes that this member delivers. */
+  nodes: readonly Node[];
+  /** The way of the sums. */
+  way: Way;
+  lookAround: boolean;
 }
 
 const whole = 'sum';
@@ -87,11 +88,9 @@ export function createStepExchange(
   weightsSha256: string,
   sum: Float32Array,
 ): StepExchange {
-  const { link, run, worker, shards, wire, memory } = parts;
-  const bytes = { in: 0, out: 0 };
+  const { run, worker, shards, wire, memory } = parts;
+  const traffic = createTraffic(parts, step, weightsSha256);
   const leaves = new Map<number, Float32Array>();
-  const senders = new Map<string, string>();
-  const written = new Set<string>();
   /** Announcements for an attempt that this member does not know of yet. */
   const early = new Map<string, TensorKey>();
   let position: TensorPosition = { life: 0, step, attempt: 0 };
@@ -105,7 +104,7 @@ export function createStepExchange(
       const place = sum.subarray(bucket.start, bucket.end);
       const leafOf = (shard: number) => leaves.get(shard);
       const sums = createBucketSum({ bucket, shards, wire, memory, leafOf, place });
-      return { sums, heard: new Set(), sent: new Set(), wanted: false, busy: undefined, again: false };
+      return { sums, heard: new Set(), sent: new Map(), wanted: false, busy: undefined, again: false };
     });
   /** A retry changes all keys: only the leaves are kept, but for those that are to be computed anew. */
   const follow = (view: View) => {
@@ -127,83 +126,61 @@ export function createStepExchange(
     if (!isNow || channels.length === 0) early.set(tensorKey(run, key), key);
     else channels[key.bucket]?.heard.add(key.node === undefined ? whole : nodeName(key.node));
   };
-  const keyOf = (bucket: Bucket, node?: Node) => tensorKey(run, { position, bucket: bucket.index, node });
+  const keyOf = (bucket: Bucket, node?: Node): TensorKey => ({ position, bucket: bucket.index, node });
 
+  /** Was a value sent on a way, or on one that reaches more? */
+  const isSent = ({ sent }: Channel, node: Node | undefined, to: string, way: Way): boolean => {
+    const went = sent.get(routeOf(node, to));
+    return went === 'server' || (went === 'memory' && way === 'memory');
+  };
   /** Writes a value and tells of it, once for each route; what failed is sent again at the next turn. */
-  const send = async (channel: Channel, node: Node | undefined, values: Float32Array, to: string) => {
-    const { sums, sent } = channel;
+  const send = async (
+    { sums, sent }: Channel,
+    node: Node | undefined,
+    values: Float32Array,
+    to: string,
+    way: Way,
+  ) => {
     const route = routeOf(node, to);
-    sent.add(route);
-    const key = keyOf(sums.bucket, node);
-    written.add(key);
-    const pieces = encodePart(wire, sums.bucket, values, weightsSha256);
+    sent.set(route, way);
     try {
-      await Promise.all([
-        link.command(['SET', key, pieces, 'EX', parts.expireSeconds]),
-        link.command(['PUBLISH', to, `${key} ${worker}`]),
-      ]);
-      bytes.out += messageBytes(pieces);
+      const went = await traffic.send(keyOf(sums.bucket, node), sums.bucket, values, to, way);
+      if (sent.has(route)) sent.set(route, went);
     } catch (error) {
       sent.delete(route);
       throw error;
     }
   };
-  const fetch = async (
-    { bucket }: BucketSum,
-    node: Node | undefined,
-    into: Float32Array,
-  ): Promise<boolean> => {
-    const message = incoming(wire, bucket, into);
-    const key = keyOf(bucket, node);
-    const reply = await link.command(['GET', key], message.sink).catch((error: unknown) => {
-      if (!isOtherType(error)) throw error;
-      parts.onStrange(key, error.message);
-      return null;
-    });
-    if (reply === null) return false;
-    if (!message.arrived()) {
-      const length = Buffer.isBuffer(reply) ? reply.length : 0;
-      parts.onStrange(key, `${String(length)} bytes instead of ${String(message.bytes)}`);
-      return false;
-    }
-    if (message.weightsSha256() !== weightsSha256) throw differs(key, step, senders.get(key));
-    message.settle();
-    bytes.in += message.bytes;
-    return true;
-  };
   const fetchNode = async (sums: BucketSum, node: Node): Promise<void> => {
     if (sums.isKnown(node)) return;
     const values = sums.take();
-    if (await fetch(sums, node, values)) sums.add(node, values);
+    if (await traffic.fetch(keyOf(sums.bucket, node), sums.bucket, values)) sums.add(node, values);
     else sums.drop(values);
   };
+  const placeOf = ({ bucket }: BucketSum) => sum.subarray(bucket.start, bucket.end);
   const fetchSum = async (sums: BucketSum): Promise<void> => {
-    if (await fetch(sums, undefined, sum.subarray(sums.bucket.start, sums.bucket.end))) sums.done();
+    if (await traffic.fetch(keyOf(sums.bucket), sums.bucket, placeOf(sums))) sums.done();
   };
 
   /** Own leaves to the owner of a bucket: summed up where the tree allows, those of others one by one. */
-  const deliver = async (channel: Channel, owner: string, own: ReadonlySet<number>): Promise<void> => {
-    const { sums, sent } = channel;
-    const foreign = [...leaves.keys()].filter((shard) => !own.has(shard));
-    const nodes = [
-      ...cover(shards, (shard) => own.has(shard)),
-      ...foreign.map((shard) => ({ lo: shard, hi: shard + 1 })),
-    ];
+  const deliver = async (channel: Channel, owner: string, { view, nodes }: Moment): Promise<void> => {
+    const { sums, wanted } = channel;
     const to = keys.inbox(run, owner);
-    const open = nodes.filter((node) => !sent.has(routeOf(node, to)));
+    const way = !wanted && parts.isNear(view, step, owner) ? 'memory' : 'server';
+    const open = nodes.filter((node) => !isSent(channel, node, to, way));
     await Promise.all(
       open.map(async (node) => {
         const values = sums.valueOf(node);
-        if (values !== undefined) await send(channel, node, values, to);
+        if (values !== undefined) await send(channel, node, values, to, way);
       }),
     );
   };
-  const tell = async (channel: Channel): Promise<void> => {
+  const tell = async (channel: Channel, { way }: Moment): Promise<void> => {
     const to = keys.everyone(run);
-    if (channel.sent.has(routeOf(undefined, to))) return;
-    const { start, end } = channel.sums.bucket;
-    await send(channel, undefined, sum.subarray(start, end), to);
-    channel.wanted = false;
+    const needed = channel.wanted ? 'server' : way;
+    if (isSent(channel, undefined, to, needed)) return;
+    await send(channel, undefined, placeOf(channel.sums), to, needed);
+    if (needed === 'server') channel.wanted = false;
   };
   /** The owner's part: gather what the others sent and add up. */
   const gather = async ({ sums, heard }: Channel, lookAround: boolean): Promise<void> => {
@@ -212,37 +189,56 @@ export function createStepExchange(
     if (sums.finish() || !lookAround) return;
     await fetchSum(sums); // a former owner may have found it
     if (sums.isDone()) return;
-    await Promise.all((await findNodes(sums)).map((node) => fetchNode(sums, node)));
+    await Promise.all(missingNodes(sums).map((node) => findNode(sums, node)));
     sums.finish();
   };
-  /** Nodes on the server that hold a missing leaf: others may have summed up as they liked. */
-  const findNodes = async (sums: BucketSum): Promise<Node[]> => {
+  /** Nodes that hold a missing leaf: others may have summed up as they liked. */
+  const missingNodes = (sums: BucketSum): Node[] => {
     const nodes = new Map<string, Node>();
     for (const leaf of sums.missingLeaves()) {
       for (const node of pathTo(shards, leaf)) nodes.set(nodeName(node), node);
     }
-    const list = [...nodes.values()];
-    const replies = await Promise.all(list.map((node) => link.command(['EXISTS', keyOf(sums.bucket, node)])));
-    return list.filter((_, i) => replies[i] === 1);
+    return [...nodes.values()];
   };
-  const turn = async (channel: Channel, view: View, own: ReadonlySet<number>, lookAround: boolean) => {
+  const findNode = async (sums: BucketSum, node: Node): Promise<void> => {
+    const key = keyOf(sums.bucket, node);
+    const values = sums.take();
+    if (traffic.find(key, sums.bucket, values)) sums.add(node, values);
+    else {
+      sums.drop(values);
+      if (await traffic.isOnServer(key)) await fetchNode(sums, node);
+    }
+  };
+  const turn = async (channel: Channel, moment: Moment) => {
     const { sums, heard } = channel;
+    const { view, lookAround } = moment;
     const owner = ownerOf(view, sums.bucket.index, step);
     const isOwner = owner === worker;
     if (!sums.isDone() && isOwner) await gather(channel, lookAround);
     if (!sums.isDone() && !isOwner) {
-      const delivering = owner === undefined ? undefined : deliver(channel, owner, own);
+      const delivering = owner === undefined ? undefined : deliver(channel, owner, moment);
       const fetching = lookAround || heard.has(whole) ? fetchSum(sums) : undefined;
       await Promise.all([delivering, fetching]);
     }
     const isAudience = view.members.length > 1;
-    if (sums.isDone() && isAudience && (isOwner || channel.wanted)) await tell(channel);
+    if (sums.isDone() && isAudience && (isOwner || channel.wanted)) await tell(channel, moment);
   };
+  /** The whole sum is there, and who needs it has been told of it. */
+  const isSettled = (channel: Channel, view: View, way: Way): boolean => {
+    const mustTell = view.members.length > 1 && ownerOf(view, channel.sums.bucket.index, step) === worker;
+    const isTold = !mustTell || isSent(channel, undefined, keys.everyone(run), way);
+    return channel.sums.isDone() && isTold && (!mustTell || channel.busy === undefined);
+  };
+  const wayOf = (view: View): Way => (parts.isNear(view, step) ? 'memory' : 'server');
+  const nodesOf = (own: ReadonlySet<number>): Node[] => [
+    ...cover(shards, (shard) => own.has(shard)),
+    ...[...leaves.keys()].filter((shard) => !own.has(shard)).map((shard) => ({ lo: shard, hi: shard + 1 })),
+  ];
 
-  const start = (channel: Channel, view: View, own: ReadonlySet<number>, lookAround: boolean) => {
+  const start = (channel: Channel, moment: Moment) => {
     const wasDone = channel.sums.isDone();
     channel.again = false;
-    channel.busy = turn(channel, view, own, lookAround)
+    channel.busy = turn(channel, moment)
       .catch((error: unknown) => {
         failure ??= error;
       })
@@ -261,12 +257,12 @@ export function createStepExchange(
 
   return {
     step,
-    bytes,
+    bytes: traffic.bytes,
     position: () => position,
     leaf: (shard, values) => void leaves.set(shard, values),
     hasLeaf: (shard) => leaves.has(shard),
     announced(key, sender) {
-      senders.set(tensorKey(run, key), sender);
+      traffic.announced(key, sender);
       hear(key);
     },
     advance(view, own, lookAround) {
@@ -274,20 +270,17 @@ export function createStepExchange(
       failure = undefined;
       if (thrown !== undefined) throw thrown as Error;
       follow(view);
+      const moment = { view, nodes: nodesOf(own), way: wayOf(view), lookAround };
       for (const channel of channels) {
-        if (channel.busy === undefined) start(channel, view, own, lookAround);
+        if (!channel.wanted && isSettled(channel, view, moment.way)) continue;
+        if (channel.busy === undefined) start(channel, moment);
         else channel.again = true;
       }
     },
-    isDone: (view) =>
-      channels.length > 0 &&
-      channels.every(({ sums, sent, busy }) => {
-        const mustTell = view.members.length > 1 && ownerOf(view, sums.bucket.index, step) === worker;
-        return (
-          sums.isDone() &&
-          (!mustTell || (busy === undefined && sent.has(routeOf(undefined, keys.everyone(run)))))
-        );
-      }),
+    isDone: (view) => {
+      const way = wayOf(view);
+      return channels.length > 0 && channels.every((channel) => isSettled(channel, view, way));
+    },
     missing: () => channels.filter(({ sums }) => !sums.isDone()).map(({ sums }) => sums.bucket.index),
     idle,
     sendAgain(bucket) {
@@ -303,7 +296,7 @@ export function createStepExchange(
       for (const { sums } of [...retired, ...channels]) sums.release();
       leaves.clear();
     },
-    written: () => [...written],
+    written: () => traffic.written(),
   };
 }
 
@@ -313,15 +306,4 @@ const routeOf = (node: Node | undefined, to: string): string =>
 function parseNode(name: string): Node {
   const [lo = 0, hi = 0] = name.split('-').map(Number);
   return { lo, hi };
-}
-
-function differs(key: string, step: number, sender: string | undefined): Failure {
-  return new Failure(
-    'EXCHANGE_MISMATCH',
-    { key, step, sender: sender ?? null },
-    {
-      message: `Step ${String(step)}: ${sender ?? 'a member'} holds other weights than this worker (key ${key}).`,
-      hint: 'Replay the steps from the last checkpoint to see which machine computes wrongly.',
-    },
-  );
 }

@@ -5,13 +5,16 @@ import { takenMessage, tensorSeconds, wantMessage, type Context } from './contex
 import { currentView, evicted } from './current-view.js';
 import type { Evidence } from './evidence.js';
 import { createMemory } from './memory.js';
+import { isFollowed } from './neighbours.js';
+import { createNotices } from './notices.js';
 import type { Leaf, Replies } from './messages.js';
 import { createRetrying } from './retrying.js';
 import { speculate } from './speculate.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
 import type { TensorKey } from './tensor-keys.js';
-import { badShards, isActive, isSkipped, shardsOf, type View } from './view.js';
+import { badShards, isSkipped, shardsOf, type View } from './view.js';
 import { createWatching } from './watching.js';
+import { createWireBuffers } from './wire.js';
 
 const tickMs = 25;
 const lookAroundMs = 100;
@@ -58,15 +61,18 @@ interface Current {
 }
 
 export function createStepping(context: Context, buckets: readonly Bucket[]): Stepping {
-  const { options, clock, link, membership, send } = context;
+  const { options, clock, link, membership, neighbours, peers, send } = context;
   const { run, worker, shards } = options;
   const wire = { format: options.wire, roundedLength: options.roundedLength };
-  const memory = createMemory();
+  const [memory, wireBuffers, notices] = [createMemory(), createWireBuffers(), createNotices(link)];
+  const isNear = (view: View, step: number, other?: string) =>
+    other === undefined ? neighbours.readAll(view, step) : neighbours.reads(other);
   const written = new Map<number, string[]>();
   let early: { key: TensorKey; sender: string }[] = [];
   let current: Current | undefined;
   let previous: StepExchange | undefined;
   let isReducing = false;
+  let seen = { id: '', workers: new Set<string>() };
   const watching = createWatching(context);
   const retrying = createRetrying(context);
 
@@ -76,6 +82,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     else if (step > (current?.exchange.step ?? 0)) early.push({ key, sender });
   };
   context.onWanted = (step, bucket) => {
+    neighbours.doubt();
     if (current?.exchange.step === step) current.exchange.sendAgain(bucket);
     if (previous?.step === step) previous.sendAgain(bucket);
     serve();
@@ -112,12 +119,13 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     // Again: the leaves are still there.
     if (current?.exchange.step === step && current.weightsSha256 === weightsSha256) return current;
     await previous?.idle(); // its sum's place is used again
+    if (previous !== undefined) written.set(previous.step, previous.written()); // some of it late
     await current?.exchange.close();
     previous = current?.exchange;
     const sum = new Float32Array(options.sums[step % 2 === 0 ? 0 : 1]);
     const exchange = createStepExchange(
       {
-        ...{ link, run, worker, shards, buckets, wire, memory },
+        ...{ link, notices, run, worker, shards, buckets, wire, memory, wireBuffers, peers, isNear },
         expireSeconds: tensorSeconds,
         onProgress: () => {
           context.wake();
@@ -143,10 +151,12 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const now = await open(step, weightsSha256);
     current = now;
     context.progress = { step, done: 0, startedMs: undefined, ready: true };
-    await context.insist(() => dropOld(step));
+    dropOld(step);
     await context.insist(() => watching.admit(step));
     for (;;) {
       const view = await context.insist(() => currentView(context));
+      keepNeighbours(view);
+      neighbours.greet(view);
       await settleViewChange(now, view);
       await context.insist(() => now.checking?.advance(view, false) ?? Promise.resolve());
       if (isOver(now, view)) break;
@@ -276,17 +286,26 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       exchange.missing().map((bucket) => membership.announce(wantMessage(exchange.step, bucket))),
     );
   };
-  const dropOld = async (step: number): Promise<void> => {
+  /** Nobody waits for this: what cannot be removed now is removed later, and expires by itself. */
+  const dropOld = (step: number): void => {
     const { view } = context;
-    const isFollowed = view?.members.some(
-      (member) => !isActive(view, member, step) || (member.source === 'peer' && member.fromStep > step - 4),
-    );
-    const keep = isFollowed === true ? followedSteps : 2;
+    const keep = view !== undefined && isFollowed(view, step) ? followedSteps : 2;
+    peers?.release(step - keep);
     for (const [past, names] of written) {
       if (past > step - keep) continue;
-      if (names.length > 0) await link.command(['UNLINK', ...names]);
       written.delete(past);
+      if (names.length === 0) continue;
+      link.command(['UNLINK', ...names]).catch(() => {
+        written.set(past, names);
+      });
     }
+  };
+  /** Whoever is in neither this view nor the last one is gone. */
+  const keepNeighbours = (view: View): void => {
+    if (view.id === seen.id) return;
+    const workers = new Set(view.members.map((member) => member.worker));
+    neighbours.keepOnly(new Set([...workers, ...seen.workers]));
+    seen = { id: view.id, workers };
   };
 
   return {
@@ -337,6 +356,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       [current, previous] = [undefined, undefined];
       early = [];
       watching.reset();
+      neighbours.doubt();
+      peers?.clear();
     },
   };
 }

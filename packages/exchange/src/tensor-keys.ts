@@ -15,6 +15,10 @@ export function tensorKey(run: string, { position, bucket, node }: TensorKey): s
     : keys.partial(run, position, bucket, node.lo, node.hi);
 }
 
+/** Names a key within a run. */
+export const keyName = ({ position, bucket, node }: TensorKey): string =>
+  `${String(position.life)}:${String(position.step)}.${String(position.attempt)}:${String(bucket)}:${String(node?.lo)}-${String(node?.hi)}`;
+
 /** undefined for what is no such key of the run. */
 export function parseTensorKey(run: string, key: string): TensorKey | undefined {
   const rest = key.startsWith(`{${run}}:`) ? key.slice(run.length + 3) : '';

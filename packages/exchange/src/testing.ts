@@ -11,3 +11,6 @@ export type { FromThread, SessionOptions, ToThread } from './messages.js';
 export type { Reply, Sink } from './resp.js';
 export { commitStep, raiseHead, replaceView, restoreView, retryStep, sayChecked } from './scripts.js';
 export { checkedShard } from './check.js';
+export { bucketTable } from './buckets.js';
+export { createPeerMemory, type PeerMemory } from './peer-memory.js';
+export { tensorKey } from './tensor-keys.js';

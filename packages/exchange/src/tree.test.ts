@@ -7,8 +7,8 @@ import { cover, isKnown, isLeaf, pathTo, sumInto, type Node } from './tree.js';
 const name = ({ lo, hi }: Node) => `${String(lo)}-${String(hi)}`;
 
 const sums = {
-  add: (into: Float32Array, from: Float32Array) => {
-    for (let i = 0; i < into.length; i++) into[i] = (into[i] ?? 0) + (from[i] ?? 0);
+  add: (a: Float32Array, b: Float32Array, sum: Float32Array) => {
+    for (let i = 0; i < sum.length; i++) sum[i] = (a[i] ?? 0) + (b[i] ?? 0);
   },
   round: () => undefined,
   take: () => new Float32Array(7),

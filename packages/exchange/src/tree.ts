@@ -45,7 +45,8 @@ export function pathTo(leaves: number, leaf: number): Node[] {
 }
 
 export interface NodeSums {
-  add(into: Float32Array, from: Float32Array): void;
+  /** sum = a + b; the sum may take the place of either. */
+  add(a: Float32Array, b: Float32Array, sum: Float32Array): void;
   /** Applied to every node from leaf to root, whether it travels or not. */
   round(values: Float32Array): void;
   /** Memory for a part of the sum; handed back once it is used up. */
@@ -72,13 +73,17 @@ export function sumInto(into: Float32Array, node: Node, given: Given, sums: Node
     return;
   }
   const [left, right] = parts(node);
-  sumInto(into, left, given, sums);
-  const ready = given(right);
-  if (ready !== undefined) sums.add(into, ready);
+  let first = given(left);
+  if (first === undefined) {
+    sumInto(into, left, given, sums);
+    first = into;
+  }
+  const second = given(right);
+  if (second !== undefined) sums.add(first, second, into);
   else {
     const values = sums.take();
     sumInto(values, right, given, sums);
-    sums.add(into, values);
+    sums.add(first, values, into);
     sums.give(values);
   }
   sums.round(into);

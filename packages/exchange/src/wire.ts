@@ -15,20 +15,25 @@ const hashBytes = 32;
 
 const kernels = loadKernels() ?? referenceKernels;
 
-export const addInto = (into: Float32Array, from: Float32Array): void => {
-  kernels.addInto(into, from);
+/** sum = a + b; the sum may take the place of either. */
+export const add = (a: Float32Array, b: Float32Array, sum: Float32Array): void => {
+  kernels.addAlone(a, b, sum);
 };
+
+let scratch = new Uint16Array(0);
 
 /** Rounds the part of a bucket's values that travels as bfloat16, in place. */
 export function roundPart(wire: Wire, bucket: Bucket, values: Float32Array): void {
   const count = roundedCount(wire, bucket);
   if (count === 0) return;
-  const half = new Uint16Array(count);
+  if (scratch.length < count) scratch = new Uint16Array(count);
+  const half = scratch.subarray(0, count);
   kernels.roundToBf16(half, values.subarray(0, count));
   kernels.fromBf16(values.subarray(0, count), half);
 }
 
-function roundedCount({ format, roundedLength }: Wire, bucket: Bucket): number {
+/** How many of a bucket's first values travel as bfloat16. */
+export function roundedCount({ format, roundedLength }: Wire, bucket: Bucket): number {
   if (format === 'float32') return 0;
   return Math.max(0, Math.min(bucket.end, roundedLength) - bucket.start);
 }
@@ -36,20 +41,51 @@ function roundedCount({ format, roundedLength }: Wire, bucket: Bucket): number {
 const bytesOf = (values: Float32Array | Uint16Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-export const messageBytes = (pieces: readonly Uint8Array[]): number =>
-  pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+/** Bytes of a bucket's message. */
+export const messageBytes = (wire: Wire, bucket: Bucket): number =>
+  hashBytes + (bucket.end - bucket.start) * 4 - roundedCount(wire, bucket) * 2;
 
-/** A message in pieces; what travels as float32 is not copied and must stay as it is until the message is sent. */
+/** Room for what is under way as bfloat16, used again and again: fresh arrays cost more than the conversion. */
+export interface WireBuffers {
+  take(count: number): Uint16Array;
+  give(values: Uint16Array): void;
+}
+
+export function createWireBuffers(): WireBuffers {
+  const free = new Map<number, Uint16Array[]>();
+  return {
+    take: (count) => free.get(count)?.pop() ?? new Uint16Array(count),
+    give(values) {
+      const known = free.get(values.length);
+      if (known === undefined) free.set(values.length, [values]);
+      else known.push(values);
+    },
+  };
+}
+
+export interface Outgoing {
+  /** What travels as float32 is not copied and must stay as it is until the message is sent. */
+  pieces: readonly Uint8Array[];
+  /** The message is sent. */
+  release(): void;
+}
+
 export function encodePart(
   wire: Wire,
   bucket: Bucket,
   values: Float32Array,
   weightsSha256: string,
-): readonly Uint8Array[] {
+  buffers: WireBuffers,
+): Outgoing {
   const count = roundedCount(wire, bucket);
-  const half = new Uint16Array(count);
+  const half = buffers.take(count);
   if (count > 0) kernels.roundToBf16(half, values.subarray(0, count));
-  return [Buffer.from(weightsSha256, 'hex'), bytesOf(half), bytesOf(values.subarray(count))];
+  return {
+    pieces: [Buffer.from(weightsSha256, 'hex'), bytesOf(half), bytesOf(values.subarray(count))],
+    release: () => {
+      buffers.give(half);
+    },
+  };
 }
 
 /** Room for one incoming message: a sink for the client, and what it holds once it has come. */
@@ -57,30 +93,33 @@ export interface Incoming {
   sink: Sink;
   /** Whether a message of the right length has come. */
   arrived(): boolean;
-  readonly bytes: number;
   /** The sender's weights. */
   weightsSha256(): string;
   /** Turns what has come as bfloat16 into floats. */
   settle(): void;
+  /** The answer has come, whatever it is: nothing is written here any more. */
+  release(): void;
 }
 
 /** @param values where the message's values are to go */
-export function incoming(wire: Wire, bucket: Bucket, values: Float32Array): Incoming {
+export function incoming(wire: Wire, bucket: Bucket, values: Float32Array, buffers: WireBuffers): Incoming {
   const count = roundedCount(wire, bucket);
   const hash = Buffer.alloc(hashBytes);
-  const half = new Uint16Array(count);
+  const half = buffers.take(count);
   const pieces = [hash, bytesOf(half), bytesOf(values.subarray(count))];
   let fits = false;
   return {
     sink(length) {
-      fits = length === messageBytes(pieces);
+      fits = length === messageBytes(wire, bucket);
       return fits ? pieces : undefined;
     },
-    bytes: messageBytes(pieces),
     arrived: () => fits,
     weightsSha256: () => hash.toString('hex'),
     settle() {
       if (count > 0) kernels.fromBf16(values.subarray(0, count), half);
+    },
+    release: () => {
+      buffers.give(half);
     },
   };
 }

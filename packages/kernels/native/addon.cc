@@ -235,18 +235,18 @@ napi_value addBoth(Args& a) {
     });
   return nothing(a.env);
 }
-napi_value addInto(Args& a) {
-  const double count = a.number(2);
-  float* into = a.floats(0, size_t(count));
-  const float* from = a.floats(1, size_t(count));
-  if (a.good) exactAdd(into, from, size_t(count));
+napi_value addAlone(Args& a) {
+  const size_t count = size_t(a.number(3));
+  const float *x = a.floats(0, count), *y = a.floats(1, count);
+  float* sum = a.floats(2, count);
+  if (a.good) exactSum(sum, x, y, count);
   return nothing(a.env);
 }
 napi_value roundToBf16(Args& a) {
   const size_t count = size_t(a.number(2));
   auto* into = static_cast<uint16_t*>(a.array(0, napi_uint16_array, count));
   const float* from = a.floats(1, count);
-  if (a.good && into) exactRound(into, from, count);
+  if (a.good && into) K->roundToBf16(into, from, count);
   return nothing(a.env);
 }
 napi_value fromBf16(Args& a) {
@@ -322,6 +322,7 @@ napi_value dieWithParent(Args& a) {
 napi_value init(napi_env env, napi_value exports) {
   if (K == nullptr) K = choose(std::getenv("LVNET_ISA"));
   addDenseKernels(env, exports, K->name);
+  addSegments(env, exports, K);
   const auto add = [&](const char* name, napi_callback f) {
     napi_value value;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);
@@ -348,7 +349,7 @@ napi_value init(napi_env env, napi_value exports) {
   ADD(irbInfer);
   ADD(irbBackward);
   ADD(addBoth);
-  ADD_FREE(addInto);
+  ADD_FREE(addAlone);
   ADD_FREE(roundToBf16);
   ADD_FREE(fromBf16);
   ADD_FREE(scaleInto);

@@ -10,6 +10,9 @@
 
 // The kernels of dense-bindings.cc, for the instruction set of that name.
 void addDenseKernels(napi_env env, napi_value exports, const char* instructionSet);
+// The shared memory of segments.cc.
+struct KernelTable;
+void addSegments(napi_env env, napi_value exports, const KernelTable* table);
 
 struct Args {
   napi_env env;

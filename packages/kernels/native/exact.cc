@@ -5,22 +5,8 @@
 #include "pool.h"
 #include "table.h"
 
-void exactAdd(float* into, const float* from, size_t count) {
-  for (size_t i = 0; i < count; i++) into[i] += from[i];
-}
-
 void exactSum(float* sum, const float* a, const float* b, size_t count) {
   for (size_t i = 0; i < count; i++) sum[i] = a[i] + b[i];
-}
-
-void exactRound(uint16_t* into, const float* from, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    uint32_t bits;
-    std::memcpy(&bits, from + i, sizeof bits);
-    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    into[i] = uint16_t(nan ? ((bits >> 16) | 0x40u) : rounded);
-  }
 }
 
 void exactWiden(float* into, const uint16_t* from, size_t count) {

@@ -24,6 +24,17 @@ namespace {
 #include "irb-backward.h"
 #include "irb-infer.h"
 
+// Nearest even; NaN stays NaN. Integers only, so that every instruction set gives the bits of the plain loop.
+void roundToBf16(uint16_t* into, const float* from, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    std::memcpy(&bits, from + i, sizeof bits);
+    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    into[i] = uint16_t(nan ? ((bits >> 16) | 0x40u) : rounded);
+  }
+}
+
 // GFLOP/s of chains of fused multiply-adds, on all threads.
 double fmaPeak(double seconds) {
   const int threads = threadCount();
@@ -57,7 +68,7 @@ const KernelTable table{
     depthwiseBackwardInput, depthwiseBackwardFilter, normStatistics, normForward, normBackward,
     poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   softmax,
     crossEntropy,     Saved::floats,     irbForward,        irbBackward,        irbInfer,
-    fmaPeak,
+    roundToBf16,      fmaPeak,
 };
 }  // namespace
 

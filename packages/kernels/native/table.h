@@ -38,6 +38,7 @@ struct KernelTable {
   void (*irbBackward)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, const float* saved, bool keptHidden,
                       const float* dy, float* dx, IrbWeights gradients);
   void (*irbInfer)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, float* y);
+  void (*roundToBf16)(uint16_t* into, const float* from, size_t count);
   double (*fmaPeak)(double seconds);
 };
 
@@ -49,9 +50,7 @@ const KernelTable* tableBaseline();
 struct Adam {
   float beta1, rest1, beta2, rest2, epsilon, weightDecay, stepSize, rootCorrection2;
 };
-void exactAdd(float* into, const float* from, size_t count);
 void exactSum(float* sum, const float* a, const float* b, size_t count);
-void exactRound(uint16_t* into, const float* from, size_t count);
 void exactWiden(float* into, const uint16_t* from, size_t count);
 void exactScale(float* into, float factor, size_t count);
 bool exactAllFinite(const float* x, size_t count);

@@ -29,3 +29,15 @@ export {
 export { referenceKernels } from './reference/index.js';
 export { loadKernels, dieWithParent, measureFmaPeak, addonPath, type NativeKernels } from './native.js';
 export { defaultKeepBytes, irbHiddenFloats, irbSavedFloats } from './saved.js';
+export { nativeSegments } from './native-segments.js';
+export { createLocalSegments } from './reference/segments.js';
+export {
+  segmentMarkBytes,
+  segmentNameBytes,
+  slotBytes,
+  slotRestAt,
+  type OwnSegment,
+  type Segments,
+  type SegmentValues,
+  type SlotTable,
+} from './segments.js';

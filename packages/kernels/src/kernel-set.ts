@@ -202,7 +202,8 @@ export interface KernelSet extends DenseKernels {
   ): void;
   /** sum = a + b; all of one length, and the sum may take the place of either. */
   add(a: Float32Array, b: Float32Array, sum: Float32Array): void;
-  addInto(into: Float32Array, from: Float32Array): void;
+  /** The same on the calling thread alone, which waits for no other. */
+  addAlone(a: Float32Array, b: Float32Array, sum: Float32Array): void;
   /** To bfloat16, nearest even; NaN stays NaN. */
   roundToBf16(into: Uint16Array, from: Float32Array): void;
   fromBf16(into: Float32Array, from: Uint16Array): void;

@@ -246,7 +246,7 @@ describe('native kernels against the plain loops', function () {
     values.set(special);
     const run = (kernels: KernelSet) => {
       const sum = numbers(length, 2);
-      kernels.addInto(sum, values);
+      kernels.addAlone(sum, values, sum);
       kernels.add(values, sum, sum);
       const rounded = new Uint16Array(length);
       kernels.roundToBf16(rounded, values);

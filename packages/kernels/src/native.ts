@@ -37,6 +37,21 @@ export function loadKernels(): NativeKernels | undefined {
   return loaded ?? undefined;
 }
 
+/** Calls functions of the addon by name; undefined where it is not built. */
+export function callAddon(): Call | undefined {
+  return existsSync(addonPath) ? callOf(loadAddon()) : undefined;
+}
+
+type Call = (name: string, ...values: unknown[]) => unknown;
+
+const callOf =
+  (addon: Addon): Call =>
+  (name, ...values) => {
+    const kernel = addon[name];
+    if (kernel === undefined) throw new Error(`the addon has no kernel ${name}: run npm run setup`);
+    return kernel(...values);
+  };
+
 function loadAddon(): Addon {
   return createRequire(import.meta.url)(addonPath) as Addon;
 }
@@ -69,11 +84,7 @@ const statistics = (s: IrbStatistics) =>
 const keeps = ({ keepHidden = false }: { keepHidden?: boolean | undefined }) => (keepHidden ? 1 : 0);
 
 function bind(addon: Addon): NativeKernels {
-  const call = (name: string, ...values: unknown[]): unknown => {
-    const kernel = addon[name];
-    if (kernel === undefined) throw new Error(`the addon has no kernel ${name}: run npm run setup`);
-    return kernel(...values);
-  };
+  const call = callOf(addon);
   return {
     ...bindDense(call),
     name: 'native',
@@ -124,7 +135,7 @@ function bind(addon: Addon): NativeKernels {
         ...[...weights(p), ...statistics(st), y],
       ),
     add: (a, b, sum) => void call('addBoth', a, b, sum, sum.length),
-    addInto: (into, from) => void call('addInto', into, from, into.length),
+    addAlone: (a, b, sum) => void call('addAlone', a, b, sum, sum.length),
     roundToBf16: (into, from) => void call('roundToBf16', into, from, from.length),
     fromBf16: (into, from) => void call('fromBf16', into, from, into.length),
     scaleInto: (into, factor) => void call('scaleInto', into, factor, into.length),

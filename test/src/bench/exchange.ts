@@ -1,7 +1,8 @@
 // npm run bench exchange [ROUNDS]: a gradient of LV-Net's size averaged among processes, against PyTorch's all_reduce over Gloo.
 import { fork, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { once } from 'node:events';
@@ -14,62 +15,100 @@ import { milliseconds, say, spread, writeResult, type Spread } from './support.j
 /** float32 elements: LV-Net's 1,659,282 parameters, 6.64 MB. */
 const length = 1_659_282;
 const blocks = 3;
-/** The first rounds of a block warm up. */
-const warm = 3;
-const rounds = Number(process.argv[2] ?? 20);
+/** The first rounds of a block warm up: ours is compiled while it runs. */
+const warm = 15;
+const rounds = Number(process.argv[2] ?? 40);
 
 interface Times {
   seconds: number[];
+  /** Processor time of one round. */
+  cpuSeconds: number;
   check: number;
 }
 
-const kinds = ['gloo', 'float32', 'bf16'] as const;
+/** Ours through memory that the members share, as they do on one machine, and through the server alone. */
+const kinds = ['gloo', 'float32', 'bf16', 'float32 by server', 'bf16 by server'] as const;
 type Kind = (typeof kinds)[number];
+
+interface Figures {
+  /** Of a round, the slowest process's. */
+  seconds: Spread;
+  /** All processes', the server's included. */
+  cpuSeconds: number;
+}
 
 const folder = await mkdtemp(join(tmpdir(), 'lvnet-bench-'));
 const redis = await startPrivateRedis({ dir: folder });
 const python = await findTorchPython();
-const table: Record<string, Record<Kind, Spread>> = {};
+const table: Record<string, Record<string, Figures>> = {};
+const loads = [loadavg()[0]];
 try {
   for (const members of [2, 4, 8]) {
-    const seconds: Record<Kind, number[]> = { gloo: [], float32: [], bf16: [] };
-    for (let block = 0; block < blocks; block++)
-      for (const kind of kinds) seconds[kind].push(...(await measure(kind, members)));
-    const found = {
-      gloo: spread(seconds.gloo),
-      float32: spread(seconds.float32),
-      bf16: spread(seconds.bf16),
-    };
-    table[String(members)] = found;
-    const ratio = (kind: Kind) => (found[kind].median / found.gloo.median).toFixed(2);
-    say(
-      `${String(members)} processes: Gloo ${milliseconds(found.gloo.median)}, float32 ${milliseconds(found.float32.median)} (${ratio('float32')}), bf16 ${milliseconds(found.bf16.median)} (${ratio('bf16')})`,
+    const found = new Map(
+      kinds.map((kind) => [kind, { seconds: [] as number[], cpuSeconds: [] as number[] }]),
     );
+    for (let block = 0; block < blocks; block++) {
+      for (const kind of kinds) {
+        const { seconds, cpuSeconds } = await measure(kind, members);
+        found.get(kind)?.seconds.push(...seconds);
+        found.get(kind)?.cpuSeconds.push(cpuSeconds);
+      }
+    }
+    const figures = Object.fromEntries(
+      [...found].map(([kind, { seconds, cpuSeconds }]) => [
+        kind,
+        { seconds: spread(seconds), cpuSeconds: spread(cpuSeconds).median },
+      ]),
+    ) as Record<Kind, Figures>;
+    table[String(members)] = figures;
+    loads.push(loadavg()[0]);
+    say(`${String(members)} processes, load ${(loads.at(-1) ?? 0).toFixed(1)}`);
+    for (const kind of kinds) {
+      const { seconds, cpuSeconds } = figures[kind];
+      const ratio = (part: 'median' | 'min') => (seconds[part] / figures.gloo.seconds[part]).toFixed(2);
+      const times = `median ${milliseconds(seconds.median)} (${ratio('median')}), least ${milliseconds(seconds.min)} (${ratio('min')})`;
+      say(`  ${kind.padEnd(18)} ${times}, processor ${milliseconds(cpuSeconds)}`);
+    }
   }
-  await writeResult('exchange', { length, rounds, seconds: table });
+  await writeResult('exchange', { length, rounds, warm, blocks, loads, figures: table });
 } finally {
   await redis.stop();
   await rm(folder, { recursive: true, force: true });
 }
 
 /** Seconds of each round, that of the slowest process; the sum is checked first. */
-async function measure(kind: Kind, members: number): Promise<number[]> {
+async function measure(kind: Kind, members: number): Promise<{ seconds: number[]; cpuSeconds: number }> {
   const ranks = Array.from({ length: members }, (_, rank) => rank);
   const port = await freePort();
   const run = `bench-${String(performance.now())}`;
+  const serverBefore = serverSeconds();
   const times = await Promise.all(
     ranks.map((rank) => (kind === 'gloo' ? gloo(rank, members, port) : ours(rank, members, kind, run))),
   );
+  const server = kind === 'gloo' ? 0 : (serverSeconds() - serverBefore) / rounds;
   const expected = ranks.reduce((sum, rank) => sum + (((12_345 * 31 + rank * 17) % 256) - 128), 0);
   for (const { check } of times)
     if (check !== expected) throw new Error(`${kind}: ${String(check)} instead of ${String(expected)}`);
-  return Array.from({ length: rounds }, (_, round) =>
-    Math.max(...times.map(({ seconds }) => seconds[round] ?? 0)),
+  const seconds = Array.from({ length: rounds }, (_, round) =>
+    Math.max(...times.map((time) => time.seconds[round] ?? 0)),
   ).slice(warm);
+  return { seconds, cpuSeconds: times.reduce((sum, time) => sum + time.cpuSeconds, server) };
 }
 
-async function ours(rank: number, members: number, wire: 'float32' | 'bf16', run: string): Promise<Times> {
-  const settings = { url: redis.socketUrl, run, worker: `m${String(rank)}`, members, length, wire, rounds };
+/** Processor time of the server so far. */
+function serverSeconds(): number {
+  const fields =
+    readFileSync(`/proc/${String(redis.pid)}/stat`, 'latin1')
+      .split(') ')[1]
+      ?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+async function ours(rank: number, members: number, kind: Kind, run: string): Promise<Times> {
+  const wire = kind.startsWith('bf16') ? 'bf16' : 'float32';
+  const sharedMemory = !kind.endsWith('by server');
+  const worker = `m${String(rank)}`;
+  const settings = { url: redis.socketUrl, run, worker, members, length, wire, rounds, sharedMemory };
   const child = fork(fileURLToPath(new URL('./exchange-member.js', import.meta.url)), [
     JSON.stringify(settings),
   ]);

@@ -15,7 +15,9 @@ interface Build {
 }
 
 const mocha = join(repository, 'node_modules/mocha/bin/mocha.js');
-const tests = ['native', 'dense'].map((name) => join(repository, `packages/kernels/dist/${name}.test.js`));
+const tests = ['native', 'dense', 'segments'].map((name) =>
+  join(repository, `packages/kernels/dist/${name}.test.js`),
+);
 
 describe('the C++ kernels under sanitizers', function () {
   this.timeout(580_000);

@@ -1,7 +1,10 @@
 import { Failure } from '@lvnet/core';
 import { shardsOf } from '@lvnet/exchange';
+import type { Segments } from '@lvnet/kernels';
 import {
+  bucketTable,
   checkedShard,
+  createPeerMemory,
   createSession,
   exchangeOver,
   type FromThread,
@@ -68,9 +71,17 @@ export function startMember(
   world: World,
   process: SimProcess,
   worker: string,
-  parts: { plan: Plan; redis: SimRedis; store: SimStore; device: Device; events: MemberEvents },
+  parts: {
+    plan: Plan;
+    redis: SimRedis;
+    store: SimStore;
+    /** What the processes of its machine share; undefined: nothing. */
+    segments: Segments | undefined;
+    device: Device;
+    events: MemberEvents;
+  },
 ): SimMember {
-  const { plan, redis, store, device, events } = parts;
+  const { plan, redis, store, segments, device, events } = parts;
   const leaving = new AbortController();
   train()
     .catch((error: unknown) => {
@@ -189,8 +200,16 @@ export function startMember(
 
   function openPort(options: SessionOptions): SessionPort {
     let toMember: (message: FromThread) => void = () => undefined;
+    const wire = { format: options.wire, roundedLength: options.roundedLength };
+    const token = Uint8Array.from({ length: 16 }, () => world.random.below(256));
+    const peers =
+      segments === undefined
+        ? undefined
+        : createPeerMemory(segments, bucketTable(options.length), wire, token);
+    process.onKilled(() => peers?.close());
     const session = createSession({
       options,
+      peers,
       connect: async () => {
         const [commands, messages] = await Promise.all([redis.connect(process), redis.connect(process)]);
         await messages.command(['SUBSCRIBE', `{${run}}:n:${worker}`]);

@@ -3,6 +3,7 @@ import type { Outcome } from './outcome.js';
 import { drawSchedule, type Fault, type Schedule } from './schedule.js';
 import { startMember, type Plan, type SimMember } from './sim-member.js';
 import { createSimRedis } from './sim-redis.js';
+import { createMachines } from './sim-segments.js';
 import { createSimStore } from './sim-store.js';
 import { toyHash, toyLeaf, toyNext, toyStart } from './toy.js';
 import { createProcess, createWorld, type SimProcess } from './world.js';
@@ -38,12 +39,19 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
   });
   const store = createSimStore(world);
   const seen = new Map<string, string>();
-  redis.onWrite((key, value) => {
+  const onWrite = (key: string, value: Buffer) => {
     if (!/:[po]:/.test(key)) return;
     const text = value.toString('hex');
     const before = seen.get(key);
     if (before !== undefined && before !== text) violate(`two byte strings under ${key}`);
     seen.set(key, text);
+  };
+  redis.onWrite(onWrite);
+  const machines = createMachines({
+    onWrite,
+    onRead: () => {
+      facts['read in memory'] = (facts['read in memory'] ?? 0) + 1;
+    },
   });
 
   let members: SimMember[] = [];
@@ -64,6 +72,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
       plan,
       redis,
       store,
+      segments: world.random.pick(machines),
       device: {
         leafMs: () => {
           if (hanging.delete(process)) return 1e9;

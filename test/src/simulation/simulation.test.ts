@@ -32,6 +32,7 @@ describe('a simulated cluster', () => {
       'speculated',
       'slept',
       'found wrong',
+      'read in memory',
     ])
       assert.ok((facts[kind] ?? 0) > 10, `${kind}: ${String(facts[kind])}`);
   });
@@ -57,9 +58,9 @@ describe('a bug planted into the protocol', () => {
              const own = Array.from({ length: hi - lo }, (_, i) => lo + i);
              if (own.some((leaf) => seen.has(leaf))) continue;
              for (const leaf of own) seen.add(leaf);
-             addInto(place, values);
+             add(place, values, place);
            }
-           for (let leaf = 0; leaf < shards; leaf++) if (!seen.has(leaf)) addInto(place, leafPart(leaf));`,
+           for (let leaf = 0; leaf < shards; leaf++) if (!seen.has(leaf)) add(place, leafPart(leaf), place);`,
       found: /other weights|two byte strings/,
     },
     {

@@ -4,14 +4,14 @@ const { fround } = Math;
 const at = (array: Float32Array, i: number): number => array[i] ?? Number.NaN;
 
 type VectorKernel =
-  'add' | 'addInto' | 'roundToBf16' | 'fromBf16' | 'adamStep' | 'scaleInto' | 'isAllFinite' | 'sumOfSquares';
+  'add' | 'addAlone' | 'roundToBf16' | 'fromBf16' | 'adamStep' | 'scaleInto' | 'isAllFinite' | 'sumOfSquares';
 
 export const vectors: Pick<KernelSet, VectorKernel> = {
   add(a, b, sum) {
     for (let i = 0; i < sum.length; i++) sum[i] = at(a, i) + at(b, i);
   },
-  addInto(into, from) {
-    for (let i = 0; i < into.length; i++) into[i] = at(into, i) + at(from, i);
+  addAlone(a, b, sum) {
+    vectors.add(a, b, sum);
   },
   roundToBf16(into, from) {
     const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
