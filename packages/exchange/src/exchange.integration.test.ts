@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sleep } from '@lvnet/core';
+import { nativeSegments } from '@lvnet/kernels';
 import { connectRedis, startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
 import type { ExchangeFact } from './messages.js';
 
@@ -175,6 +176,20 @@ describe('exchange with real processes', function () {
     const where = await newFolder();
     const members = ['a', 'b', 'c'].map((name) => start(name, where, { shards: 4, wanted: 3, wire: 'bf16' }));
     for (const member of members) assert.equal(await member.end, reference);
+  });
+
+  it('sends sums through the memory that members share, not over the server', async function () {
+    if (nativeSegments() === undefined) return this.skip();
+    const client = await connectRedis(redis.url, { role: 'command', name: 'test' });
+    const writes = async () =>
+      Number(/cmdstat_set:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0);
+    const before = await writes();
+    const where = await newFolder();
+    const o = { shards: 2, wanted: 2, steps: 60 };
+    await Promise.all(['a', 'b'].map((name) => start(name, where, o).end));
+    // 16 sums and 8 parts from each member at every step, were it not for the memory.
+    assert.ok((await writes()) - before < 60 * 16);
+    client.disconnect();
   });
 
   it('leaves nothing on the server after a finished run', async () => {
