@@ -44,6 +44,8 @@ interface Case {
   wanted: number;
   stepMs?: number;
   gatherMs?: number;
+  /** Default: true. */
+  sharedMemory?: boolean;
 }
 
 const fixture = fileURLToPath(new URL('./member.fixture.js', import.meta.url));
@@ -155,13 +157,18 @@ describe('exchange with real processes', function () {
     assert.ok(again.length === 0 || changed, `computed twice: ${again.join(', ')}; ${JSON.stringify(facts)}`);
   }
 
-  for (const shards of [1, 4, 5, 8]) {
-    it(`gives the same bytes for 1 to 4 members, ${String(shards)} shards`, async () => {
+  for (const [shards, way] of [
+    [1, 'memory'],
+    [4, 'the server'],
+    [5, 'memory'],
+    [8, 'the server'],
+  ] as const) {
+    it(`gives the same bytes for 1 to 4 members, ${String(shards)} shards, over ${way}`, async () => {
       const reference = await alone({ shards, wanted: 1 });
       for (const count of [2, 3, 4].filter((members) => members <= shards)) {
         const where = await newFolder();
         const members = Array.from({ length: count }, (_, i) =>
-          start(`m${String(i)}`, where, { shards, wanted: count }),
+          start(`m${String(i)}`, where, { shards, wanted: count, sharedMemory: way === 'memory' }),
         );
         for (const member of members) assert.equal(await member.end, reference);
         assert.equal(members[0]?.steps[0]?.members, count, 'all took part from the first step');
@@ -201,26 +208,31 @@ describe('exchange with real processes', function () {
     client.disconnect();
   });
 
-  it('goes on in the same step when a member is killed, without losing any', async () => {
-    const o = { shards: 4, wanted: 3, stepMs: 8 };
-    const reference = await alone(o);
-    const where = await newFolder();
-    const [first, second, victim] = ['a', 'b', 'c'].map((name) => start(name, where, o)) as [
-      MemberProcess,
-      MemberProcess,
-      MemberProcess,
-    ];
-    await reaches(first, 10);
-    victim.child.kill('SIGKILL');
-    assert.equal(await first.end, reference);
-    assert.equal(await second.end, reference);
-    assert.equal(lost(first) + lost(second), 1, 'the loss was seen once');
-    assert.deepEqual([first.failures, second.failures], [[], []]);
-    assert.deepEqual(
-      first.steps.map((step) => step.step),
-      Array.from({ length: 30 }, (_, i) => i + 1),
-    );
-  });
+  for (const [way, sharedMemory] of [
+    ['memory', true],
+    ['the server', false],
+  ] as const) {
+    it(`goes on in the same step when a member is killed, without losing any, over ${way}`, async () => {
+      const o = { shards: 4, wanted: 3, stepMs: 8, sharedMemory };
+      const reference = await alone(o);
+      const where = await newFolder();
+      const [first, second, victim] = ['a', 'b', 'c'].map((name) => start(name, where, o)) as [
+        MemberProcess,
+        MemberProcess,
+        MemberProcess,
+      ];
+      await reaches(first, 10);
+      victim.child.kill('SIGKILL');
+      assert.equal(await first.end, reference);
+      assert.equal(await second.end, reference);
+      assert.equal(lost(first) + lost(second), 1, 'the loss was seen once');
+      assert.deepEqual([first.failures, second.failures], [[], []]);
+      assert.deepEqual(
+        first.steps.map((step) => step.step),
+        Array.from({ length: 30 }, (_, i) => i + 1),
+      );
+    });
+  }
 
   it('survives the death of the first member, who writes checkpoints', async () => {
     const o = { shards: 4, wanted: 2, stepMs: 8 };
@@ -310,7 +322,7 @@ describe('exchange with real processes', function () {
     });
 
     it('names the keys, and sums up nothing of it', async () => {
-      const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9 };
+      const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9, sharedMemory: false };
       const reference = await alone(o);
       const where = await newFolder();
       const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
@@ -336,7 +348,7 @@ describe('exchange with real processes', function () {
     });
 
     it('names the key of a sum of other weights', async () => {
-      const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9 };
+      const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9, sharedMemory: false };
       const where = await newFolder();
       const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
       await reaches(members[0], 2);

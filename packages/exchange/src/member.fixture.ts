@@ -20,6 +20,7 @@ interface Settings {
   wanted: number;
   stepMs: number;
   gatherMs: number;
+  sharedMemory?: boolean;
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as Settings;
@@ -76,6 +77,7 @@ async function main(): Promise<void> {
     minMembers: 1,
     wantedMembers: settings.wanted,
     gatherMs: settings.gatherMs,
+    sharedMemory: settings.sharedMemory ?? true,
     terms: { version: settings.version ?? '1' },
     hasLived: existsSync(join(folder, 'life1')),
     foundLife: () => Promise.resolve({ life: nextLife(), step: newestCheckpoint().step }),
