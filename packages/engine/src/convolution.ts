@@ -1,5 +1,5 @@
 import type { ConvShape, DepthwiseShape } from '@lvnet/kernels';
-import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { defineOperation, present, together } from './operation.js';
 import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -52,17 +52,21 @@ const runConvInput = defineOperation<InputShape>({
   },
 });
 
-const convFilter = (call: KernelCall<{ shape: number[]; biased: boolean }>): Output[] => {
-  const { shape, biased } = call.attributes;
-  const s = convShape(call.shape('x'), shape);
-  const dw = call.room(tf.util.sizeFromShape(shape));
-  const db = new Float32Array(s.co);
-  call.backend.kernels.conv3dBackwardFilter(s, call.floats('x'), call.floats('dy'), dw, biased ? db : null);
-  return [
-    { shape, values: dw },
-    { shape: [s.co], values: db },
-  ];
-};
+/** Of the weights `shape`, then of the bias (zero without one). */
+const runConvFilter = defineOperation<{ shape: number[]; biased: boolean }>({
+  name: 'LvnetConv3dFilterGradient',
+  run: (call) => {
+    const { shape, biased } = call.attributes;
+    const s = convShape(call.shape('x'), shape);
+    const dw = call.room(tf.util.sizeFromShape(shape));
+    const db = new Float32Array(s.co);
+    call.backend.kernels.conv3dBackwardFilter(s, call.floats('x'), call.floats('dy'), dw, biased ? db : null);
+    return [
+      { shape, values: dw },
+      { shape: [s.co], values: db },
+    ];
+  },
+});
 
 const runConv = defineOperation<{ biased: boolean }>({
   name: 'LvnetConv3d',
@@ -75,13 +79,10 @@ const runConv = defineOperation<{ biased: boolean }>({
     call.backend.kernels.conv3dForward(s, call.floats('x'), call.floats('w'), call.maybe('b'), y);
     return [{ shape, values: y }];
   },
-  gradient: (dy, { x, w }, { biased }) => {
-    const filter = () => evaluate(convFilter, present({ x, dy }), { shape: w?.shape ?? [], biased });
-    return {
-      x: () => runConvInput(present({ dy, w }), { shape: x?.shape ?? [] })[0] as tf.Tensor,
-      ...lazily(['w', 'b'], filter),
-    };
-  },
+  gradient: (dy, { x, w }, { biased }) => ({
+    x: () => runConvInput(present({ dy, w }), { shape: x?.shape ?? [] })[0] as tf.Tensor,
+    ...together(['w', 'b'], runConvFilter(present({ x, dy }), { shape: w?.shape ?? [], biased })),
+  }),
 });
 
 /**
@@ -109,23 +110,22 @@ const runDepthwiseInput = defineOperation<Record<string, never>>({
   },
 });
 
-const depthwiseFilter = (call: KernelCall<{ shape: number[]; biased: boolean }>): Output[] => {
-  const { shape, biased } = call.attributes;
-  const s = depthwiseShape(call.shape('x'), shape);
-  const dw = call.room(tf.util.sizeFromShape(shape));
-  const db = new Float32Array(s.c);
-  call.backend.kernels.depthwise3dBackwardFilter(
-    s,
-    call.floats('x'),
-    call.floats('dy'),
-    dw,
-    biased ? db : null,
-  );
-  return [
-    { shape, values: dw },
-    { shape: [s.c], values: db },
-  ];
-};
+/** Of the weights `shape`, then of the bias (zero without one). */
+const runDepthwiseFilter = defineOperation<{ shape: number[]; biased: boolean }>({
+  name: 'LvnetDepthwise3dFilterGradient',
+  run: (call) => {
+    const { shape, biased } = call.attributes;
+    const s = depthwiseShape(call.shape('x'), shape);
+    const [x, dy] = [call.floats('x'), call.floats('dy')];
+    const dw = call.room(tf.util.sizeFromShape(shape));
+    const db = new Float32Array(s.c);
+    call.backend.kernels.depthwise3dBackwardFilter(s, x, dy, dw, biased ? db : null);
+    return [
+      { shape, values: dw },
+      { shape: [s.c], values: db },
+    ];
+  },
+});
 
 const runDepthwise = defineOperation<{ biased: boolean }>({
   name: 'LvnetDepthwise3d',
@@ -138,13 +138,10 @@ const runDepthwise = defineOperation<{ biased: boolean }>({
     call.backend.kernels.depthwise3dForward(s, call.floats('x'), call.floats('w'), call.maybe('b'), y);
     return [{ shape, values: y }];
   },
-  gradient: (dy, { x, w }, { biased }) => {
-    const filter = () => evaluate(depthwiseFilter, present({ x, dy }), { shape: w?.shape ?? [], biased });
-    return {
-      x: () => runDepthwiseInput(present({ dy, w }), {})[0] as tf.Tensor,
-      ...lazily(['w', 'b'], filter),
-    };
-  },
+  gradient: (dy, { x, w }, { biased }) => ({
+    x: () => runDepthwiseInput(present({ dy, w }), {})[0] as tf.Tensor,
+    ...together(['w', 'b'], runDepthwiseFilter(present({ x, dy }), { shape: w?.shape ?? [], biased })),
+  }),
 });
 
 /**

@@ -1,5 +1,5 @@
 import { outputSize, type DenseShape, type Triple } from '@lvnet/kernels';
-import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { defineOperation, present, together } from './operation.js';
 import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -32,22 +32,25 @@ const runBackwardInput = defineOperation<Attributes>({
 });
 
 /** x and dy are those of the plain convolution; the bias belongs to `biased`, whose sums its gradient is. */
-function filterGradient(call: KernelCall<Attributes & { biased: 'dy' | 'x' | null }>): Output[] {
-  const { s, biased } = call.attributes;
-  const { kernels } = call.backend;
-  const dw = call.room(sizeFromShape(weightShape(s)));
-  kernels.convolutionBackwardFilter(s, call.floats('x'), call.floats('dy'), dw);
-  const channels = biased === 'x' ? s.ci : s.co;
-  const db = new Float32Array(channels);
-  if (biased !== null) {
-    const values = call.floats(biased);
-    kernels.sumRows(values.length / channels, channels, values, db);
-  }
-  return [
-    { shape: weightShape(s), values: dw },
-    { shape: [channels], values: db },
-  ];
-}
+const runFilterGradient = defineOperation<Attributes & { biased: 'dy' | 'x' | null }>({
+  name: 'LvnetConvolutionFilterGradient',
+  run: (call) => {
+    const { s, biased } = call.attributes;
+    const { kernels } = call.backend;
+    const dw = call.room(sizeFromShape(weightShape(s)));
+    kernels.convolutionBackwardFilter(s, call.floats('x'), call.floats('dy'), dw);
+    const channels = biased === 'x' ? s.ci : s.co;
+    const db = new Float32Array(channels);
+    if (biased !== null) {
+      const values = call.floats(biased);
+      kernels.sumRows(values.length / channels, channels, values, db);
+    }
+    return [
+      { shape: weightShape(s), values: dw },
+      { shape: [channels], values: db },
+    ];
+  },
+});
 
 const runForward = defineOperation<Attributes & { biased: boolean }>({
   name: 'LvnetConvolution',
@@ -61,9 +64,7 @@ const runForward = defineOperation<Attributes & { biased: boolean }>({
   },
   gradient: (dy, { x, w }, { s, biased }) => ({
     x: () => runBackwardInput(present({ dy, w }), { s })[0] as tf.Tensor,
-    ...lazily(['w', 'b'], () =>
-      evaluate(filterGradient, present({ x, dy }), { s, biased: biased ? 'dy' : null }),
-    ),
+    ...together(['w', 'b'], runFilterGradient(present({ x, dy }), { s, biased: biased ? 'dy' : null })),
   }),
 });
 
@@ -122,9 +123,7 @@ const runTransposed = defineOperation<Attributes & { biased: boolean }>({
   },
   gradient: (dy, { x, w }, { s, biased }) => ({
     x: () => runPlain(present({ dy, w }), { s })[0] as tf.Tensor,
-    ...lazily(['w', 'b'], () =>
-      evaluate(filterGradient, present({ x: dy, dy: x }), { s, biased: biased ? 'x' : null }),
-    ),
+    ...together(['w', 'b'], runFilterGradient(present({ x: dy, dy: x }), { s, biased: biased ? 'x' : null })),
   }),
 });
 

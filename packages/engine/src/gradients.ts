@@ -1,7 +1,7 @@
 import { invariant } from '@lvnet/core';
 import type { KernelBackend } from './backend.js';
-import type { GradientFunction } from './operation.js';
-import { isProfiling, measureBackward } from './profile.js';
+import type { GradientFunction, Gradients } from './operation.js';
+import { isProfiling, measureBackward, measureTogether } from './profile.js';
 import { tf } from './tfjs.js';
 
 /**
@@ -55,7 +55,7 @@ interface TapeNode {
   inputs: Record<string, tf.Tensor>;
   outputs: tf.Tensor[];
   saved?: tf.Tensor[];
-  gradient?: (dys: (tf.Tensor | null)[]) => Record<string, GradientFunction>;
+  gradient?: (dys: (tf.Tensor | null)[]) => Gradients;
 }
 
 /** The parts of tfjs's engine that record; its own `gradients` uses them the same way. */
@@ -112,25 +112,38 @@ function propagate(
   inputs: [string, tf.Tensor][],
   gradients: Map<number, tf.Tensor>,
 ): void {
-  const byInput = node.gradient?.(dys);
-  for (const [name, { id }] of inputs) {
-    const compute = byInput?.[name];
-    invariant(compute !== undefined, `${node.kernelName} has a gradient by ${name}`);
-    const gradient = isProfiling() ? measured(node, dys, name, compute) : tf.tidy(compute);
-    const known = gradients.get(id);
-    gradients.set(id, known === undefined ? gradient : sumOf(known, gradient));
-  }
+  tf.tidy(() => {
+    const byInput = isProfiling() ? measuredTogether(node, dys) : node.gradient?.(dys);
+    return inputs.map(([name, { id }]) => {
+      const compute = byInput?.[name];
+      invariant(compute !== undefined, `${node.kernelName} has a gradient by ${name}`);
+      const gradient = isProfiling() ? measured(node, dys, name, compute) : tf.tidy(compute);
+      const known = gradients.get(id);
+      const sum = known === undefined ? gradient : sumOf(known, gradient);
+      gradients.set(id, sum);
+      return sum;
+    });
+  });
+}
+
+function measuredTogether(node: TapeNode, dys: (tf.Tensor | null)[]): Gradients | undefined {
+  return measureTogether(node.outputs[0]?.id, readBy(node, dys), () => node.gradient?.(dys));
 }
 
 function measured(
-  { outputs, saved = [] }: TapeNode,
+  node: TapeNode,
   dys: readonly (tf.Tensor | null)[],
   name: string,
   compute: GradientFunction,
 ): tf.Tensor {
-  const read = [...dys.filter((dy) => dy !== null), ...saved];
-  return measureBackward(outputs[0]?.id, compute.together ?? [name], read, () => tf.tidy(compute));
+  const by = compute.together ?? [name];
+  return measureBackward(node.outputs[0]?.id, by, readBy(node, dys), () => tf.tidy(compute));
 }
+
+const readBy = ({ saved = [] }: TapeNode, dys: readonly (tf.Tensor | null)[]): tf.Tensor[] => [
+  ...dys.filter((dy) => dy !== null),
+  ...saved,
+];
 
 /** Uses up both: where one of them has its memory to itself the sum takes its place. */
 function sumOf(a: tf.Tensor, b: tf.Tensor): tf.Tensor {

@@ -1,5 +1,5 @@
 import type { GroupNormShape } from '@lvnet/kernels';
-import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { defineOperation, present, together } from './operation.js';
 import { checkPerChannel, mismatch } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -12,19 +12,22 @@ interface Attributes {
   variance: Float32Array;
 }
 
-const gradients = (call: KernelCall<Attributes>): Output[] => {
-  const { s, mean, variance, ...o } = call.attributes;
-  const x = call.floats('x');
-  const dx = call.room(x.length);
-  const [dgamma, dbeta] = [new Float32Array(s.c), new Float32Array(s.c)];
-  const p = { ...o, gamma: call.floats('gamma'), beta: call.floats('beta') };
-  call.backend.kernels.groupNormBackward(s, x, p, mean, variance, call.floats('dy'), dx, dgamma, dbeta);
-  return [
-    { shape: call.shape('x'), values: dx },
-    { shape: [s.c], values: dgamma },
-    { shape: [s.c], values: dbeta },
-  ];
-};
+const runGradient = defineOperation<Attributes>({
+  name: 'LvnetGroupNormGradient',
+  run: (call) => {
+    const { s, mean, variance, ...o } = call.attributes;
+    const x = call.floats('x');
+    const dx = call.room(x.length);
+    const [dgamma, dbeta] = [new Float32Array(s.c), new Float32Array(s.c)];
+    const p = { ...o, gamma: call.floats('gamma'), beta: call.floats('beta') };
+    call.backend.kernels.groupNormBackward(s, x, p, mean, variance, call.floats('dy'), dx, dgamma, dbeta);
+    return [
+      { shape: call.shape('x'), values: dx },
+      { shape: [s.c], values: dgamma },
+      { shape: [s.c], values: dbeta },
+    ];
+  },
+});
 
 const run = defineOperation<Attributes>({
   name: 'LvnetGroupNorm',
@@ -38,7 +41,7 @@ const run = defineOperation<Attributes>({
     return [{ shape: call.shape('x'), values: y }];
   },
   gradient: (dy, { x, gamma, beta }, attributes) =>
-    lazily(['x', 'gamma', 'beta'], () => evaluate(gradients, present({ x, gamma, beta, dy }), attributes)),
+    together(['x', 'gamma', 'beta'], runGradient(present({ x, gamma, beta, dy }), attributes)),
 });
 
 /**

@@ -2,7 +2,7 @@ import type { Activation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/ker
 import { depthwiseShape, voxelsOf } from './convolution.js';
 import { isRecording, mayKeep } from './gradients.js';
 import type { OnStatistics } from './normalisation.js';
-import { defineOperation, evaluate, lazily, type KernelCall, type Output } from './operation.js';
+import { defineOperation, together, type KernelCall } from './operation.js';
 import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -53,36 +53,39 @@ function emptyStatistics(c: number, expanded: number): IrbStatistics {
   return { mean1, variance1, mean2, variance2, mean3: new Float32Array(c), variance3: new Float32Array(c) };
 }
 
-const blockGradient = (call: KernelCall<BlockAttributes>): Output[] => {
-  const { kept } = call.attributes;
-  if (kept.saved === null) throw new Error('the gradient of a block is asked for once');
-  const s = shapeOf(call);
-  const p = weightsOf(call);
-  const dx = call.room(call.floats('x').length);
-  const entries = Object.entries(p) as [ParameterName, Float32Array | null][];
-  const gradients = Object.fromEntries(
-    entries.map(([name, value]) => [name, value === null ? null : call.room(value.length)]),
-  ) as unknown as IrbWeights;
-  const { kernels, pool } = call.backend;
-  kernels.irbBackward(
-    s,
-    call.floats('x'),
-    p,
-    optionsOf(call.attributes),
-    kept.statistics,
-    kept.saved,
-    call.floats('dy'),
-    dx,
-    gradients,
-  );
-  pool.give(kept.saved);
-  kept.saved = null;
-  const outputs = parameterNames(call.attributes.biased).map((name) => ({
-    shape: call.shape(name),
-    values: gradients[name] as Float32Array,
-  }));
-  return [{ shape: call.shape('x'), values: dx }, ...outputs];
-};
+const runGradient = defineOperation<BlockAttributes>({
+  name: 'LvnetInvertedResidualGradient',
+  run: (call) => {
+    const { kept } = call.attributes;
+    if (kept.saved === null) throw new Error('the gradient of a block is asked for once');
+    const s = shapeOf(call);
+    const p = weightsOf(call);
+    const dx = call.room(call.floats('x').length);
+    const entries = Object.entries(p) as [ParameterName, Float32Array | null][];
+    const gradients = Object.fromEntries(
+      entries.map(([name, value]) => [name, value === null ? null : call.room(value.length)]),
+    ) as unknown as IrbWeights;
+    const { kernels, pool } = call.backend;
+    kernels.irbBackward(
+      s,
+      call.floats('x'),
+      p,
+      optionsOf(call.attributes),
+      kept.statistics,
+      kept.saved,
+      call.floats('dy'),
+      dx,
+      gradients,
+    );
+    pool.give(kept.saved);
+    kept.saved = null;
+    const outputs = parameterNames(call.attributes.biased).map((name) => ({
+      shape: call.shape(name),
+      values: gradients[name] as Float32Array,
+    }));
+    return [{ shape: call.shape('x'), values: dx }, ...outputs];
+  },
+});
 
 const optionsOf = ({ epsilon, activation, kept }: BlockAttributes) => ({
   epsilon,
@@ -116,7 +119,7 @@ const blockSpec = (biased: boolean) => ({
   },
   gradient: (dy: tf.Tensor, saved: Record<string, tf.Tensor>, attributes: BlockAttributes) => {
     const names = ['x', ...parameterNames(biased)];
-    return lazily(names, () => evaluate(blockGradient, { dy, ...saved }, attributes));
+    return together(names, runGradient({ dy, ...saved }, attributes));
   },
 });
 

@@ -1,5 +1,5 @@
 import type { Activation } from '@lvnet/kernels';
-import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { defineOperation, present, together } from './operation.js';
 import { checkPerChannel } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -25,21 +25,24 @@ const rowsOf = (shape: readonly number[]): { rows: number; c: number } => {
   return { rows: tf.util.sizeFromShape([...shape]) / c, c };
 };
 
-const normGradient = (call: KernelCall<NormAttributes>): Output[] => {
-  const { epsilon, activation, statistics } = call.attributes;
-  const shape = call.shape('x');
-  const { rows, c } = rowsOf(shape);
-  const p = { ...statistics, gamma: call.floats('gamma'), beta: call.floats('beta'), epsilon };
-  const dx = call.room(rows * c);
-  const [dgamma, dbeta] = [new Float32Array(c), new Float32Array(c)];
-  const { kernels } = call.backend;
-  kernels.batchNormBackward(rows, c, call.floats('x'), p, activation, call.floats('dy'), dx, dgamma, dbeta);
-  return [
-    { shape, values: dx },
-    { shape: [c], values: dgamma },
-    { shape: [c], values: dbeta },
-  ];
-};
+const runNormGradient = defineOperation<NormAttributes>({
+  name: 'LvnetBatchNormGradient',
+  run: (call) => {
+    const { epsilon, activation, statistics } = call.attributes;
+    const shape = call.shape('x');
+    const { rows, c } = rowsOf(shape);
+    const p = { ...statistics, gamma: call.floats('gamma'), beta: call.floats('beta'), epsilon };
+    const dx = call.room(rows * c);
+    const [dgamma, dbeta] = [new Float32Array(c), new Float32Array(c)];
+    const [x, dy] = [call.floats('x'), call.floats('dy')];
+    call.backend.kernels.batchNormBackward(rows, c, x, p, activation, dy, dx, dgamma, dbeta);
+    return [
+      { shape, values: dx },
+      { shape: [c], values: dgamma },
+      { shape: [c], values: dbeta },
+    ];
+  },
+});
 
 const runNorm = defineOperation<NormAttributes>({
   name: 'LvnetBatchNorm',
@@ -56,10 +59,8 @@ const runNorm = defineOperation<NormAttributes>({
     call.backend.kernels.batchNormForward(rows, c, x, p, activation, null, y);
     return [{ shape, values: y }];
   },
-  gradient: (dy, { x, gamma, beta }, attributes) => {
-    const all = () => evaluate(normGradient, present({ x, gamma, beta, dy }), attributes);
-    return lazily(['x', 'gamma', 'beta'], all);
-  },
+  gradient: (dy, { x, gamma, beta }, attributes) =>
+    together(['x', 'gamma', 'beta'], runNormGradient(present({ x, gamma, beta, dy }), attributes)),
 });
 
 /**

@@ -28,12 +28,8 @@ export interface OperationSpec<A> {
   keeps?: string;
   /** Multiply-adds of the forward run, counted directly; by default none that matter. */
   macs?: (inputs: Record<string, { shape: number[] }>, attributes: A) => number;
-  /** Gradients by input; each function is called at most once. */
-  gradient?: (
-    dy: tf.Tensor,
-    saved: Record<string, tf.Tensor>,
-    attributes: A,
-  ) => Record<string, () => tf.Tensor>;
+  /** Gradients by input; each function is called at most once, after all that the gradient function did by itself. */
+  gradient?: (dy: tf.Tensor, saved: Record<string, tf.Tensor>, attributes: A) => Gradients;
 }
 
 export type Operation<A> = (inputs: Record<string, tf.Tensor>, attributes: A) => tf.Tensor[];
@@ -104,6 +100,12 @@ function callOf<A>(inputs: Inputs, attributes: A, backend: KernelBackend): Kerne
   };
 }
 
+/** One output of an operation before it becomes a tensor. */
+export interface Output {
+  shape: readonly number[];
+  values: Float32Array;
+}
+
 /** Inputs without those that are absent: tfjs knows no optional inputs. */
 export function present(inputs: Record<string, tf.Tensor | null | undefined>): Record<string, tf.Tensor> {
   return Object.fromEntries(
@@ -117,31 +119,18 @@ export interface Output {
   values: Float32Array;
 }
 
-/**
- * Runs a computation on the current backend outside the tape: for gradients that come several at once.
- * tfjs disposes of every tensor that a gradient function makes and does not return, so plain arrays are kept.
- */
-export function evaluate<A>(
-  run: (call: KernelCall<A>) => Output[],
-  inputs: Record<string, tf.Tensor>,
-  attributes: A,
-): Output[] {
-  return orOutOfMemory(() => run(callOf(inputs, attributes, tf.backend() as KernelBackend)));
-}
-
-/** A gradient that may be computed together with those by other inputs. */
+/** A gradient, and the inputs by which it was computed together with it, if any. */
 export type GradientFunction = (() => tf.Tensor) & { together?: readonly string[] };
 
-/** Computes several gradients at the first demand and hands them out one by one, in the order of the names. */
-export function lazily(names: readonly string[], compute: () => Output[]): Record<string, GradientFunction> {
-  let results: Output[] | undefined;
-  const tensorOf = (position: number): GradientFunction => {
-    const one = () => {
-      results ??= compute();
-      const { shape, values } = results[position] as Output;
-      return tf.tensor(values, [...shape]);
-    };
-    return Object.assign(one, { together: names });
-  };
-  return Object.fromEntries(names.map((name, i) => [name, tensorOf(i)]));
+/** By input. */
+export type Gradients = Record<string, GradientFunction>;
+
+/**
+ * Gradients that one operation computes together, handed out one by one. They are tensors of the scope in which the
+ * gradient function runs: what nobody asks for goes with it.
+ */
+export function together(names: readonly string[], gradients: readonly tf.Tensor[]): Gradients {
+  const handOut = (position: number): GradientFunction =>
+    Object.assign(() => gradients[position] as tf.Tensor, { together: names });
+  return Object.fromEntries(names.map((name, i) => [name, handOut(i)]));
 }

@@ -30,7 +30,7 @@ interface Profile {
   facts: OperationFact[];
   /** By the id of an operation's first output. */
   origins: Map<number, Origin>;
-  /** Gradients that are computed together are one fact, by the very array of their inputs' names. */
+  /** Gradients that come together are one fact, by the very array of their inputs' names. */
   gradients: WeakMap<readonly string[], OperationFact>;
   /** Set while a gradient runs, whose operations are parts of it. */
   busy: boolean;
@@ -80,8 +80,31 @@ export function measureForward(
 }
 
 /**
+ * What a gradient function computes before it hands out the first gradient belongs to those that come together.
+ *
  * @param id of the operation's output
- * @param by the inputs whose gradients are computed together: the first of them takes the time
+ * @param read what the gradients read
+ */
+export function measureTogether<G extends Record<string, { together?: readonly string[] }>>(
+  id: number | undefined,
+  read: readonly tf.Tensor[],
+  run: () => G | undefined,
+): G | undefined {
+  const own = active;
+  if (own === undefined) return run();
+  const { result, ...times } = timed(own, run);
+  const by = Object.values(result ?? {}).find(({ together }) => together !== undefined)?.together;
+  if (by !== undefined) {
+    const fact = { ...costOf(own, id, by), ...times, bytes: bytesOf(read) };
+    own.facts.push(fact);
+    own.gradients.set(by, fact);
+  }
+  return result;
+}
+
+/**
+ * @param id of the operation's output
+ * @param by the inputs whose gradients are computed together
  * @param read what the gradient reads
  */
 export function measureBackward(
@@ -92,38 +115,38 @@ export function measureBackward(
 ): tf.Tensor {
   const own = active;
   if (own === undefined) return run();
+  const { result: gradient, ...times } = timed(own, run);
+  const computed = own.gradients.get(by);
+  if (computed === undefined) {
+    const moved = read.every(({ dataId }) => dataId !== gradient.dataId);
+    own.facts.push({ ...costOf(own, id, by), ...times, bytes: moved ? bytesOf([...read, gradient]) : 0 });
+  } else {
+    computed.bytes += bytesOf([gradient]); // handing it out takes no time
+  }
+  return gradient;
+}
+
+/** Times a gradient, whose operations are parts of it. */
+function timed<T>(own: Profile, run: () => T): { result: T; startMs: number; durationMs: number } {
   own.busy = true;
   const startMs = performance.now();
   try {
-    const gradient = run();
-    const durationMs = performance.now() - startMs;
-    const known = own.gradients.get(by);
-    if (known === undefined) {
-      const fact = { ...costOf(own.origins.get(id ?? -1), by, read, gradient), startMs, durationMs };
-      own.facts.push(fact);
-      own.gradients.set(by, fact);
-    } else {
-      known.durationMs += durationMs;
-      known.bytes += bytesOf([gradient]);
-    }
-    return gradient;
+    const result = run();
+    return { result, startMs, durationMs: performance.now() - startMs };
   } finally {
     own.busy = false;
   }
 }
 
 function costOf(
-  origin: Origin | undefined,
+  { origins }: Profile,
+  id: number | undefined,
   by: readonly string[],
-  read: readonly tf.Tensor[],
-  gradient: tf.Tensor,
-): Omit<OperationFact, 'startMs' | 'durationMs'> {
-  const known = origin ?? { layer: '', operation: 'unknown', macs: 0 };
+): Origin & Pick<OperationFact, 'pass' | 'by'> {
+  const known = origins.get(id ?? -1) ?? { layer: '', operation: 'unknown', macs: 0 };
   // By its input and by its weights: each costs as much as forward.
   const passes = Number(by.includes('x')) + Number(by.some((name) => /^w$|weight$/i.test(name)));
-  const moved = read.every(({ dataId }) => dataId !== gradient.dataId);
-  const bytes = moved ? bytesOf([...read, gradient]) : 0;
-  return { ...known, pass: 'backward', by, macs: passes * known.macs, bytes };
+  return { ...known, pass: 'backward', by, macs: passes * known.macs };
 }
 
 const bytesOf = (tensors: readonly tf.Tensor[]): number =>

@@ -1,4 +1,4 @@
-import { defineOperation, evaluate, lazily, present, type KernelCall, type Output } from './operation.js';
+import { defineOperation, present, together } from './operation.js';
 import { mismatch } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -27,16 +27,19 @@ const runRelu = defineOperation<Record<string, never>>({
 /** max(0, x); NaN stays. Its gradient needs the result, which the next operation keeps anyway. */
 export const relu = (x: tf.Tensor): tf.Tensor => runRelu({ x }, {})[0] as tf.Tensor;
 
-const preluGradient = (call: KernelCall<Record<string, never>>): Output[] => {
-  const x = call.floats('x');
-  const dx = call.room(x.length);
-  const slope = call.floats('slope')[0] ?? Number.NaN;
-  const dslope = call.backend.kernels.preluBackward(x, slope, call.floats('dy'), dx);
-  return [
-    { shape: call.shape('x'), values: dx },
-    { shape: [1], values: Float32Array.of(dslope) },
-  ];
-};
+const runPreluGradient = defineOperation<Record<string, never>>({
+  name: 'LvnetPreluGradient',
+  run: (call) => {
+    const x = call.floats('x');
+    const dx = call.room(x.length);
+    const slope = call.floats('slope')[0] ?? Number.NaN;
+    const dslope = call.backend.kernels.preluBackward(x, slope, call.floats('dy'), dx);
+    return [
+      { shape: call.shape('x'), values: dx },
+      { shape: [1], values: Float32Array.of(dslope) },
+    ];
+  },
+});
 
 const runPrelu = defineOperation<Record<string, never>>({
   name: 'LvnetPrelu',
@@ -47,8 +50,7 @@ const runPrelu = defineOperation<Record<string, never>>({
     call.backend.kernels.preluForward(x, call.floats('slope')[0] ?? Number.NaN, y);
     return [{ shape: call.shape('x'), values: y }];
   },
-  gradient: (dy, { x, slope }) =>
-    lazily(['x', 'slope'], () => evaluate(preluGradient, present({ x, slope, dy }), {})),
+  gradient: (dy, { x, slope }) => together(['x', 'slope'], runPreluGradient(present({ x, slope, dy }), {})),
 });
 
 /**
