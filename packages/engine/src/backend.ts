@@ -5,14 +5,24 @@ import { createBufferPool, type BufferPool } from './buffer-pool.js';
 import { orOutOfMemory } from './out-of-memory.js';
 import { tf } from './tfjs.js';
 
+/** What a backward pass asks of a backend of ours. */
+export interface OwnBackend extends tf.KernelBackend {
+  /** Bytes of hidden tensors that blocks may leave to their backward pass. */
+  readonly keepBytes: number;
+  /** Whether nothing else reads the memory of a tensor, so that others may be added into it. */
+  isSole(tensor: tf.TensorInfo): boolean;
+  addInto(into: tf.TensorInfo, from: tf.TensorInfo): void;
+  /** Lets go of what operations left to a backward pass that is over or did not come. */
+  endPass(): void;
+}
+
 /**
  * tfjs's cpu backend with our kernels beside (and, for a few hot operations, in place of) its own. Data
  * are plain Float32Arrays, handed to the kernels without a copy.
  */
-export class KernelBackend extends MathBackendCPU {
+export class KernelBackend extends MathBackendCPU implements OwnBackend {
   readonly kernels: KernelSet;
   readonly pool: BufferPool;
-  /** Bytes of hidden tensors that blocks may leave to their backward pass. */
   keepBytes = defaultKeepBytes;
 
   constructor(kernels: KernelSet) {
@@ -33,10 +43,18 @@ export class KernelBackend extends MathBackendCPU {
     return this.makeTensorInfo([...shape], 'float32', values);
   }
 
-  /** Whether nothing else reads the memory of a tensor of floats. */
   isSole({ dataId, dtype }: tf.TensorInfo): boolean {
     if (dtype !== 'float32' || this.data.get(dataId).refCount !== 1) return false;
     return holders.get(this.floatsOf({ dataId, dtype, shape: [] }).buffer) === 1;
+  }
+
+  /** The sum is the same either way round. */
+  addInto(into: tf.TensorInfo, from: tf.TensorInfo): void {
+    this.kernels.add(this.floatsOf(into), this.floatsOf(from), this.floatsOf(into));
+  }
+
+  endPass(): void {
+    // Arrays that were left go with the attributes that hold them.
   }
 
   override write(...[values, ...rest]: Parameters<MathBackendCPU['write']>): object {

@@ -3,6 +3,7 @@ import { counterRandom } from '@lvnet/core';
 import { loadKernels } from '@lvnet/kernels';
 import type { KernelBackend } from './backend.js';
 import { openEngine, tf, type Engine } from './index.js';
+import { findBinding } from './tensorflow/binding.js';
 
 /** Numbers in [-1, 1), the same in every run. */
 export function numbers(length: number, key: string | number): Float32Array {
@@ -11,21 +12,31 @@ export function numbers(length: number, key: string | number): Float32Array {
 }
 
 export interface Engines {
+  /** The engine on trial: our own kernels, or what `putOnTrial` says. */
   native: Engine;
+  /** The plain loops, which judge it. */
   reference: Engine;
 }
 
-/** Both engines, opened before the calling suite's tests; where the addon is not built the suite is skipped. */
+let onTrial: 'native' | 'tensorflow' = 'native';
+
+/** For a file that holds another engine to the suites that were written for the native one. */
+export function putOnTrial(kind: typeof onTrial): void {
+  onTrial = kind;
+}
+
+/** Both engines, opened before the calling suite's tests; where one is not installed the suite is skipped. */
 export function bothEngines(): Engines {
   const engines = {} as Engines;
   before(async function () {
-    if (loadKernels() === undefined) {
-      if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-      process.stderr.write('      skipped: the addon is not built\n');
+    const isThere = onTrial === 'native' ? loadKernels() !== undefined : findBinding() !== undefined;
+    if (!isThere) {
+      if (process.env['CI'] !== undefined) throw new Error(`CI needs the ${onTrial} engine`);
+      process.stderr.write(`      skipped: the ${onTrial} engine is not installed\n`);
       this.skip();
     }
     engines.reference = await openEngine({ kind: 'reference' });
-    engines.native = await openEngine({ kind: 'native', threads: 2 });
+    engines.native = await openEngine({ kind: onTrial, threads: 2 });
   });
   return engines;
 }
@@ -75,9 +86,13 @@ export function measure(
   return results;
 }
 
+/** Among which an engine must give the same bytes; TensorFlow's depend on its threads, which stay. */
+export const threadsOf = ({ kind, threads }: Engine): number[] =>
+  kind === 'tensorflow' ? [threads, threads] : [1, 2, 3, 2];
+
 /** With 1, 2 and 3 threads, a second time, and over buffers full of NaN: the same bytes. Returns them. */
 export function measureNative({ native }: Engines, trial: Trial): Results {
-  const runs = [1, 2, 3, 2].map((threads) => {
+  const runs = threadsOf(native).map((threads) => {
     native.setThreads(threads);
     return measure(native, trial);
   });
@@ -91,6 +106,7 @@ export function measureNative({ native }: Engines, trial: Trial): Results {
 /** Buffers come with whatever was in them: nobody may read that. */
 function measureSpoiled(engine: Engine, trial: Trial): Results {
   engine.activate();
+  if (engine.kind === 'tensorflow') return measure(engine, trial);
   const { pool } = tf.backend() as KernelBackend;
   const take = pool.take.bind(pool);
   pool.take = (length) => take(length).fill(Number.NaN);

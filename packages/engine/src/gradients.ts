@@ -1,7 +1,8 @@
 import { invariant } from '@lvnet/core';
-import type { KernelBackend } from './backend.js';
+import type { OwnBackend } from './backend.js';
 import type { GradientFunction, Gradients } from './operation.js';
 import { isProfiling, measureBackward, measureTogether } from './profile.js';
+import { machine, type TapeNode } from './recording.js';
 import { tf } from './tfjs.js';
 
 /**
@@ -17,7 +18,8 @@ export function valueAndGradients(
   use: (gradient: Float32Array, position: number) => void,
 ): number {
   const outer = pass;
-  pass = { bytesLeft: (tf.backend() as KernelBackend).keepBytes };
+  const backend = tf.backend() as OwnBackend;
+  pass = { bytesLeft: backend.keepBytes };
   tf.engine().startScope('valueAndGradients');
   try {
     const { value, tape } = record(f);
@@ -30,6 +32,7 @@ export function valueAndGradients(
     return value.dataSync()[0] ?? Number.NaN;
   } finally {
     dropTape();
+    if (outer === undefined) backend.endPass();
     tf.engine().endScope();
     pass = outer;
   }
@@ -46,26 +49,6 @@ export function mayKeep(bytes: number): boolean {
   pass.bytesLeft -= bytes;
   return true;
 }
-
-/** Whether operations are being recorded for a backward pass. */
-export const isRecording = (): boolean => machine().state.gradientDepth > 0;
-
-interface TapeNode {
-  kernelName: string;
-  inputs: Record<string, tf.Tensor>;
-  outputs: tf.Tensor[];
-  saved?: tf.Tensor[];
-  gradient?: (dys: (tf.Tensor | null)[]) => Gradients;
-}
-
-/** The parts of tfjs's engine that record; its own `gradients` uses them the same way. */
-interface TapeMachine {
-  startTape: () => void;
-  endTape: () => void;
-  state: { activeTape: TapeNode[] | null; gradientDepth: number };
-}
-
-const machine = () => tf.engine() as unknown as TapeMachine;
 
 function record(f: () => tf.Scalar): { value: tf.Scalar; tape: TapeNode[] } {
   const { state } = machine();
@@ -147,10 +130,10 @@ const readBy = ({ saved = [] }: TapeNode, dys: readonly (tf.Tensor | null)[]): t
 
 /** Uses up both: where one of them has its memory to itself the sum takes its place. */
 function sumOf(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
-  const backend = tf.backend() as KernelBackend;
+  const backend = tf.backend() as OwnBackend;
   const [into, from] = backend.isSole(a) ? [a, b] : [b, a];
   const inPlace = backend.isSole(into) && into.shape.join() === from.shape.join();
-  if (inPlace) backend.kernels.add(backend.floatsOf(a), backend.floatsOf(b), backend.floatsOf(into));
+  if (inPlace) backend.addInto(into, from);
   const sum = inPlace ? into : tf.add(a, b);
   tf.dispose(inPlace ? from : [a, b]);
   return sum;

@@ -1,10 +1,10 @@
 /**
- * tfjs-core as the API and the tape, with backends of our own: `native` (C++ kernels) and `reference`
- * (plain loops). Operations that LV-Net needs and tfjs lacks, each with its gradient.
+ * tfjs-core as the API and the tape, with backends of our own: `native` (C++ kernels), `reference` (plain loops) and
+ * `tensorflow` (TensorFlow's operations, on NVIDIA GPUs or the processor). Operations that LV-Net needs and tfjs lacks, each with its gradient.
  * Owns @tensorflow/*; activations are [n, d, h, w, channels], weights in PyTorch's layouts.
  */
 export { tf } from './tfjs.js';
-export { openEngine, type Engine, type EngineKind } from './open-engine.js';
+export { openEngine, type Engine, type EngineKind, type EngineOptions } from './open-engine.js';
 export { conv3d, depthwise3d } from './convolution.js';
 export { batchNormTrain, batchNormInfer, type BatchStatistics, type OnStatistics } from './normalisation.js';
 export { convolve, transposedConvolve, type ConvolutionMoves } from './dense-convolution.js';

@@ -1,8 +1,9 @@
 import type { Activation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/kernels';
 import { depthwiseShape, voxelsOf } from './convolution.js';
-import { isRecording, mayKeep } from './gradients.js';
+import { mayKeep } from './gradients.js';
 import type { OnStatistics } from './normalisation.js';
 import { defineOperation, together, type KernelCall } from './operation.js';
+import { isRecording } from './recording.js';
 import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 

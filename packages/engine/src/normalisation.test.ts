@@ -168,7 +168,9 @@ describe('batchNormInfer against the plain loops', () => {
             },
             { epsilon: 1e-5, activation: 'elu' },
           );
-          assert.deepEqual(inferred.dataSync(), trained.dataSync());
+          const off = largestDifference(inferred.dataSync<'float32'>(), trained.dataSync<'float32'>());
+          // TensorFlow takes other ways in training and inference: ten roundings of at most 4, as above.
+          assert.ok(off <= (engine.kind === 'tensorflow' ? 10 * 2 ** -24 * 4 : 0), String(off));
           tf.dispose(inferred);
           return trained;
         }),

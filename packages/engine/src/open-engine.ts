@@ -3,6 +3,8 @@ import { Failure, invariant } from '@lvnet/core';
 import { loadKernels, referenceKernels, type KernelSet } from '@lvnet/kernels';
 import { registerBackend, type KernelBackend } from './backend.js';
 import { registerOperations } from './operation.js';
+import { loadBinding } from './tensorflow/binding.js';
+import { openTensorFlow } from './tensorflow/open.js';
 import { tf } from './tfjs.js';
 
 export type EngineKind = 'native' | 'reference' | 'tensorflow';
@@ -10,41 +12,46 @@ export type EngineKind = 'native' | 'reference' | 'tensorflow';
 /** An open device with its kernels. One engine is current at a time in a process. */
 export interface Engine {
   readonly kind: EngineKind;
+  /** On arrays of the host, whatever the device. */
   readonly kernels: KernelSet;
   readonly instructionSet: string;
   readonly threads: number;
+  /** What decides bytes beside what can be measured; empty for our own kernels, whose bytes depend on nothing else. */
+  readonly traits: string;
   /** Makes this engine the one on which operations run. */
   activate(): void;
-  /** Never changes a result, only its speed. */
+  /**
+   * Never changes a result, only its speed.
+   *
+   * @throws Failure('ENGINE_UNAVAILABLE') where threads do change results: on TensorFlow
+   */
   setThreads(count: number): void;
   memory(): { tensorCount: number; bytes: number };
 }
 
-const registered = new Set<string>();
-
-/**
- * @param o.kind `auto`: our own kernels where they are built, else the plain loops
- * @param o.threads of the native engine; default: all cores
- * @param o.keepBytes of hidden tensors that blocks may keep from forward to backward; what does not fit is made
- *   again, which takes a twentieth longer and gives the same bits
- * @param o.device number of the device; the processor is the only one of our own engines
- * @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here, Failure('DEVICE_UNAVAILABLE')
- */
-export async function openEngine(o: {
+export interface EngineOptions {
+  /** `auto`: our own kernels where they are built, else the plain loops. */
   kind: EngineKind | 'auto';
+  /** Of the processor; default: all cores. The reference has one. */
   threads?: number;
+  /**
+   * Of hidden tensors that blocks may keep from forward to backward; what does not fit is made again, which takes a
+   * twentieth longer and gives the same bits. Of our own engines only.
+   */
   keepBytes?: number;
+  /** Number of the GPU, for tensorflow; the processor is device 0 of all others. */
   device?: number;
-}): Promise<Engine> {
+  /** The most that tensorflow takes of its GPU's memory; default: what it needs. */
+  deviceMemoryBytes?: number;
+}
+
+/** @throws Failure('ENGINE_UNAVAILABLE') where the kind cannot run here, Failure('DEVICE_UNAVAILABLE') */
+export async function openEngine(o: EngineOptions): Promise<Engine> {
   const kind = o.kind === 'auto' ? bestKind() : o.kind;
-  const { kernels, instructionSet, setThreads } = kernelsOf(kind);
-  if ((o.device ?? 0) !== 0) throw noDevice(kind, o.device ?? 0);
   const name = `lvnet-${kind}`;
-  registerBackend(name, kernels);
-  if (!registered.has(name)) registerOperations(name);
-  registered.add(name);
-  let threads = kind === 'native' ? (o.threads ?? availableParallelism()) : 1;
-  setThreads(threads);
+  const opened = kind === 'tensorflow' ? openOnTensorFlow(name, o) : openOwn(name, kind, o);
+  const { kernels, instructionSet, traits, setThreads } = opened;
+  let { threads } = opened;
   const activate = () => {
     if (tf.getBackend() === name) return;
     void tf.setBackend(name); // takes effect at once: our backends open synchronously
@@ -52,15 +59,13 @@ export async function openEngine(o: {
   };
   activate();
   await tf.ready();
-  if (o.keepBytes !== undefined) (tf.backend() as KernelBackend).keepBytes = o.keepBytes;
+  if (o.keepBytes !== undefined && kind !== 'tensorflow')
+    (tf.backend() as KernelBackend).keepBytes = o.keepBytes;
   return {
-    kind,
-    kernels,
-    instructionSet,
+    ...{ kind, kernels, instructionSet, traits, activate },
     get threads() {
       return threads;
     },
-    activate,
     setThreads(count) {
       setThreads(count);
       threads = count;
@@ -70,6 +75,35 @@ export async function openEngine(o: {
       return { tensorCount: numTensors, bytes: numBytes };
     },
   };
+}
+
+interface Opened extends Pick<Engine, 'kernels' | 'instructionSet' | 'threads' | 'traits'> {
+  setThreads(count: number): void;
+}
+
+const registered = new Set<string>();
+
+function openOwn(name: string, kind: EngineKind, o: EngineOptions): Opened {
+  const { kernels, instructionSet, setThreads } = kernelsOf(kind);
+  if ((o.device ?? 0) !== 0) throw noDevice(kind, o.device ?? 0);
+  registerBackend(name, kernels);
+  if (!registered.has(name)) registerOperations(name);
+  registered.add(name);
+  const threads = kind === 'native' ? (o.threads ?? availableParallelism()) : 1;
+  setThreads(threads);
+  return { kernels, instructionSet, threads, traits: '', setThreads };
+}
+
+/** What stays on the host (Adam, softmax of predictions) is done by our own kernels, alike on all engines. */
+function openOnTensorFlow(name: string, o: EngineOptions): Opened {
+  const threads = o.threads ?? availableParallelism();
+  const settings = { device: o.device ?? 0, threads, memoryBytes: o.deviceMemoryBytes };
+  const { description, traits } = openTensorFlow(name, settings);
+  const host = loadKernels();
+  host?.setThreads(threads);
+  const setThreads = (count: number) => void loadBinding({ ...settings, threads: count });
+  const kernels = host ?? referenceKernels;
+  return { kernels, instructionSet: description, threads, traits, setThreads };
 }
 
 const bestKind = (): EngineKind => (loadKernels() === undefined ? 'reference' : 'native');
@@ -82,11 +116,9 @@ function kernelsOf(kind: EngineKind): {
   if (kind === 'reference') {
     return { kernels: referenceKernels, instructionSet: 'javascript', setThreads: () => undefined };
   }
-  const native = kind === 'native' ? loadKernels() : undefined;
-  if (native !== undefined) {
-    return { kernels: native, instructionSet: native.instructionSet, setThreads: native.setThreads };
-  }
-  throw kind === 'native' ? notBuilt() : notYet();
+  const native = loadKernels();
+  if (native === undefined) throw notBuilt();
+  return { kernels: native, instructionSet: native.instructionSet, setThreads: native.setThreads };
 }
 
 function notBuilt(): Failure {
@@ -107,17 +139,6 @@ function noDevice(engine: EngineKind, device: number): Failure {
     {
       message: `There is no device ${String(device)}: the ${engine} engine computes on the processor, device 0.`,
       hint: 'Leave --device out; share the processor with --threads.',
-    },
-  );
-}
-
-function notYet(): Failure {
-  return new Failure(
-    'ENGINE_UNAVAILABLE',
-    { engine: 'tensorflow' },
-    {
-      message: 'The tensorflow engine comes in a later version.',
-      hint: 'Use --engine native.',
     },
   );
 }

@@ -36,6 +36,9 @@ export type Operation<A> = (inputs: Record<string, tf.Tensor>, attributes: A) =>
 
 const specs: OperationSpec<never>[] = [];
 
+/** Names of all operations that were declared. */
+export const declaredOperations = (): string[] => specs.map(({ name }) => name);
+
 /** Declares an operation once for all backends of ours; the result runs it on the current backend. */
 export function defineOperation<A>(spec: OperationSpec<A>): Operation<A> {
   specs.push(spec);
@@ -100,12 +103,6 @@ function callOf<A>(inputs: Inputs, attributes: A, backend: KernelBackend): Kerne
   };
 }
 
-/** One output of an operation before it becomes a tensor. */
-export interface Output {
-  shape: readonly number[];
-  values: Float32Array;
-}
-
 /** Inputs without those that are absent: tfjs knows no optional inputs. */
 export function present(inputs: Record<string, tf.Tensor | null | undefined>): Record<string, tf.Tensor> {
   return Object.fromEntries(
@@ -114,7 +111,7 @@ export function present(inputs: Record<string, tf.Tensor | null | undefined>): R
 }
 
 /** One output of an operation before it becomes a tensor. */
-export interface Output {
+interface Output {
   shape: readonly number[];
   values: Float32Array;
 }

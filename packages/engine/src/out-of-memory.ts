@@ -25,12 +25,13 @@ export function orOutOfMemory<T>(run: () => T, bytes?: number): T {
   }
 }
 
-/** The kernels' own error, or what JavaScript throws for an array that is too large. */
+/** The kernels' own error, TensorFlow's status RESOURCE_EXHAUSTED, or JavaScript's for an array that is too large. */
 function isOutOfMemory(error: unknown): error is Error & { bytes?: number } {
   if (!(error instanceof Error)) return false;
   const { code } = error as NodeJS.ErrnoException;
   return (
     code === 'OUT_OF_MEMORY' ||
+    error.message.includes('Invalid TF_Status: 8\n') ||
     (error instanceof RangeError && /allocation failed|length/i.test(error.message))
   );
 }

@@ -17,6 +17,7 @@ export type {
 export type { VolumeShape } from './volume-shape.js';
 export {
   outputSize,
+  resizeTaps,
   type DenseKernels,
   type DenseShape,
   type GroupNormParameters,

@@ -1,6 +1,8 @@
 import { invariant } from '@lvnet/core';
+import type { OwnBackend } from '../backend.js';
 import { orOutOfMemory } from '../out-of-memory.js';
 import { tf } from '../tfjs.js';
+import { dropAside } from './aside.js';
 import type { Binding, OpAttribute } from './binding.js';
 
 interface DeviceData {
@@ -13,10 +15,10 @@ interface DeviceData {
 }
 
 /** What an operation reads: a tensor, or whole numbers that only this operation needs. */
-export type OpInput = tf.TensorInfo | readonly number[];
+export type OpInput = tf.TensorInfo | number | readonly number[] | readonly (readonly number[])[];
 
 /** A tfjs backend over TensorFlow's eager operations: tensors live on the device, floats and whole numbers alone. */
-export class TensorFlowBackend extends tf.KernelBackend {
+export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
   readonly binding: Binding;
   /** Blocks compute their hidden tensors again. */
   readonly keepBytes = 0;
@@ -32,14 +34,8 @@ export class TensorFlowBackend extends tf.KernelBackend {
   run(name: string, attributes: readonly OpAttribute[], inputs: readonly OpInput[], count = 1): tf.Tensor[] {
     const passing: number[] = [];
     const ids = inputs.map((input) => {
-      if (!isNumbers(input)) return this.idOf(input.dataId);
-      const { TF_INT32 } = this.binding;
-      const shape = name === 'Pad' || name === 'PadV2' ? [input.length / 2, 2] : [input.length];
-      const id = this.binding.createTensor(
-        name === 'ConcatV2' ? [] : shape,
-        TF_INT32,
-        Int32Array.from(input),
-      );
+      if (isTensor(input)) return this.idOf(input.dataId);
+      const id = this.binding.createTensor(shapeOf(input), this.binding.TF_INT32, wholeNumbers(input));
       passing.push(id);
       return id;
     });
@@ -70,9 +66,17 @@ export class TensorFlowBackend extends tf.KernelBackend {
     return data.id;
   }
 
-  /** Nobody may add into a tensor here. */
+  /** Tensors never change here. */
   isSole(): boolean {
     return false;
+  }
+
+  addInto(): void {
+    invariant(false, 'no tensor has its memory to itself');
+  }
+
+  endPass(): void {
+    dropAside();
   }
 
   override floatPrecision(): 32 {
@@ -81,6 +85,10 @@ export class TensorFlowBackend extends tf.KernelBackend {
 
   override epsilon(): number {
     return 1e-7;
+  }
+
+  override memory(): { unreliable: boolean } {
+    return { unreliable: false };
   }
 
   override numDataIds(): number {
@@ -138,4 +146,12 @@ export class TensorFlowBackend extends tf.KernelBackend {
   }
 }
 
-const isNumbers = (input: OpInput): input is readonly number[] => Array.isArray(input);
+type Whole = Exclude<OpInput, tf.TensorInfo>;
+const isTensor = (input: OpInput): input is tf.TensorInfo =>
+  typeof input === 'object' && !Array.isArray(input);
+const wholeNumbers = (input: Whole): Int32Array => Int32Array.from([input].flat(2) as number[]);
+function shapeOf(input: Whole): number[] {
+  if (typeof input === 'number') return [];
+  const [first] = input;
+  return Array.isArray(first) ? [input.length, first.length] : [input.length];
+}

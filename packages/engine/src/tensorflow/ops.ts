@@ -37,19 +37,23 @@ export const slice = (x: tf.Tensor, from: readonly number[], size: readonly numb
   one('Slice', types('T', 'Index'), [x, from, size]);
 /** @param before and after: zeros in front of and behind each axis */
 export const pad = (x: tf.Tensor, before: readonly number[], after: readonly number[]): tf.Tensor =>
-  one('Pad', types('T', 'Tpaddings'), [x, before.flatMap((zeros, axis) => [zeros, after[axis] ?? 0])]);
+  one('Pad', types('T', 'Tpaddings'), [x, before.map((zeros, axis) => [zeros, after[axis] ?? 0])]);
 export const padWith = (
   x: tf.Tensor,
   before: readonly number[],
   after: readonly number[],
   value: number,
 ): tf.Tensor => {
-  const paddings = before.flatMap((count, axis) => [count, after[axis] ?? 0]);
+  const paddings = before.map((count, axis) => [count, after[axis] ?? 0]);
   return one('PadV2', types('T', 'Tpaddings'), [x, paddings, tf.scalar(value)]);
 };
 export const concat = (xs: readonly tf.Tensor[], axis: number): tf.Tensor =>
-  one('ConcatV2', [...types('T', 'Tidx'), ints('N', xs.length)], [...xs, [axis]]);
+  one('ConcatV2', [...types('T', 'Tidx'), ints('N', xs.length)], [...xs, axis]);
 
+export const zeros = (shape: readonly number[]): tf.Tensor =>
+  tf.tensor(new Float32Array(sizeOf(shape)), [...shape]);
+export const addNumber = (x: tf.Tensor, value: number): tf.Tensor => add(x, tf.scalar(value));
+export const multiplyNumber = (x: tf.Tensor, value: number): tf.Tensor => multiply(x, tf.scalar(value));
 export const add = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => one('AddV2', types('T'), [a, b]);
 export const subtract = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => one('Sub', types('T'), [a, b]);
 export const multiply = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => one('Mul', types('T'), [a, b]);
@@ -166,15 +170,31 @@ export const averagePoolGradient = (shape: readonly number[], dy: tf.Tensor, ker
   one('AvgPool3DGrad', [...types('T'), ...poolAttributes(kernel, kernel)], [shape, dy]);
 export const maxPool = (x: tf.Tensor, kernel: Triple, stride: Triple): tf.Tensor =>
   one('MaxPool3D', [...types('T'), ...poolAttributes(kernel, stride)], [x]);
-export const maxPoolGradient = (
-  x: tf.Tensor,
-  y: tf.Tensor,
-  dy: tf.Tensor,
-  kernel: Triple,
-  stride: Triple,
-): tf.Tensor =>
-  one('MaxPool3DGrad', [...types('T', 'TInput'), ...poolAttributes(kernel, stride)], [x, y, dy]);
+export const logSoftmax = (x: tf.Tensor): tf.Tensor => one('LogSoftmax', types('T'), [x]);
+export const exponential = (x: tf.Tensor): tf.Tensor => one('Exp', types('T'), [x]);
+export const sign = (x: tf.Tensor): tf.Tensor => one('Sign', types('T'), [x]);
+/** Rows of zeros with a one where the index says. */
+export const oneHot = (indices: tf.Tensor, depth: number): tf.Tensor => {
+  const { TF_ATTR_TYPE, TF_INT32 } = device().binding;
+  const attributes = [...types('T'), { name: 'TI', type: TF_ATTR_TYPE, value: TF_INT32 }, ints('axis', -1)];
+  return one('OneHot', attributes, [indices, depth, tf.scalar(1), tf.scalar(0)]);
+};
 
-/** @returns the loss of each row, and its gradient by the logits */
-export const crossEntropy = (logits: tf.Tensor, labels: tf.Tensor): tf.Tensor[] =>
-  device().run('SparseSoftmaxCrossEntropyWithLogits', types('T', 'Tlabels'), [logits, labels], 2);
+/** Every so many numbers of each axis: from `from` up to but not including `to`. */
+export interface Places {
+  from: readonly number[];
+  to: readonly number[];
+  stride: readonly number[];
+}
+const masks = (): OpAttribute[] =>
+  ['begin_mask', 'end_mask', 'ellipsis_mask', 'new_axis_mask', 'shrink_axis_mask'].map((name) =>
+    ints(name, 0),
+  );
+export const stridedSlice = (x: tf.Tensor, { from, to, stride }: Places): tf.Tensor =>
+  one('StridedSlice', [...types('T', 'Index'), ...masks()], [x, from, to, stride]);
+/** Zero but for those places. */
+export const stridedSliceGradient = (
+  shape: readonly number[],
+  dy: tf.Tensor,
+  { from, to, stride }: Places,
+): tf.Tensor => one('StridedSliceGrad', [...types('T', 'Index'), ...masks()], [shape, from, to, stride, dy]);

@@ -1,0 +1,152 @@
+import type { Activation, IrbStatistics } from '@lvnet/kernels';
+import { tf } from '../tfjs.js';
+import { pointwise, pointwiseFilter, pointwiseInput } from './convolution.js';
+import { depthwise, depthwiseFilter, depthwiseInput } from './depthwise.js';
+import { activate, activationGradient, rowsOf, within, type Inputs, type Kernel } from './kernel.js';
+import { normalise, normaliseGradient, tellStatistics } from './normalisation.js';
+import * as ops from './ops.js';
+
+/** Inverted-residual blocks. Nothing hidden is kept for the gradient, which makes it again from the input. */
+interface BlockAttributes {
+  epsilon: number;
+  activation: Activation;
+  biased: boolean;
+  kept: { statistics: IrbStatistics };
+}
+
+interface Weights {
+  expand: tf.Tensor;
+  project: tf.Tensor;
+  depthwise: tf.Tensor;
+}
+
+const matrix = (w: tf.Tensor): tf.Tensor => ops.reshape(w, w.shape.slice(0, 2));
+const weightsOf = (inputs: Inputs): Weights => ({
+  expand: matrix(inputs.of('expandWeight')),
+  project: matrix(inputs.of('projectWeight')),
+  depthwise: inputs.of('depthwiseWeight'),
+});
+
+/** A convolution's result with its bias, if it has one. */
+const biasedBy = (y: tf.Tensor, bias: tf.Tensor | null): tf.Tensor =>
+  bias === null ? y : ops.addBias(y, bias);
+
+/** The linear parts, and what stands between them: x -> expand -> h1 -> depthwise -> h2 -> project. */
+const expand = (x: tf.Tensor, inputs: Inputs): tf.Tensor =>
+  within(() => biasedBy(pointwise(x, weightsOf(inputs).expand), inputs.maybe('expandBias')));
+const convolve = (h1: tf.Tensor, inputs: Inputs): tf.Tensor =>
+  within(() => biasedBy(depthwise(h1, inputs.of('depthwiseWeight')), inputs.maybe('depthwiseBias')));
+const project = (h2: tf.Tensor, inputs: Inputs): tf.Tensor =>
+  within(() => biasedBy(pointwise(h2, weightsOf(inputs).project), inputs.maybe('projectBias')));
+
+const forward: Kernel<BlockAttributes> = (inputs, { epsilon, activation, kept }) => {
+  const x = inputs.of('x');
+  const rows = rowsOf(x);
+  const st = kept.statistics;
+  const norm = (a: tf.Tensor, at: 1 | 2 | 3, after: Activation): tf.Tensor =>
+    within(() => {
+      const into = [
+        { mean: st.mean1, variance: st.variance1 },
+        { mean: st.mean2, variance: st.variance2 },
+        { mean: st.mean3, variance: st.variance3 },
+      ][at - 1] as { mean: Float32Array; variance: Float32Array };
+      const [gamma, beta] = [inputs.of(`gamma${String(at)}`), inputs.of(`beta${String(at)}`)];
+      const normalised = normalise(a, gamma, beta, epsilon);
+      tellStatistics(normalised, rows, into);
+      return activate(normalised.y, after);
+    });
+  const h2 = chain(x, [
+    (from) => expand(from, inputs),
+    (a) => norm(a, 1, activation),
+    (h1) => convolve(h1, inputs),
+    (z) => norm(z, 2, activation),
+  ]);
+  const p = project(h2, inputs);
+  h2.dispose();
+  return ops.add(norm(p, 3, 'none'), x);
+};
+
+/** Each link uses up what the one before made; the first input stays. */
+function chain(x: tf.Tensor, links: readonly ((x: tf.Tensor) => tf.Tensor)[]): tf.Tensor {
+  return links.reduce((before, link, i) => {
+    const next = link(before);
+    if (i > 0) before.dispose();
+    return next;
+  }, x);
+}
+
+const gradient: Kernel<BlockAttributes> = (inputs, { epsilon, activation, biased }) => {
+  const [x, dy] = [inputs.of('x'), inputs.of('dy')];
+  const w = weightsOf(inputs);
+  const a = expand(x, inputs);
+  const norm1 = normalise(a, inputs.of('gamma1'), inputs.of('beta1'), epsilon);
+  const h1 = activate(norm1.y, activation);
+  const z = convolve(h1, inputs);
+  const norm2 = normalise(z, inputs.of('gamma2'), inputs.of('beta2'), epsilon);
+  const h2 = activate(norm2.y, activation);
+  const p = project(h2, inputs);
+  const norm3 = normalise(p, inputs.of('gamma3'), inputs.of('beta3'), epsilon);
+  if (activation !== 'none') tf.dispose([norm1.y, norm2.y]);
+  const [dp, dgamma3, dbeta3] = normaliseGradient(dy, p, inputs.of('gamma3'), norm3, epsilon);
+  const dproject = pointwiseFilter(h2, dp);
+  const [dz, dgamma2, dbeta2] = within(() => {
+    const inner = activationGradient(pointwiseInput(dp, w.project), h2, activation);
+    return normaliseGradient(inner, z, inputs.of('gamma2'), norm2, epsilon);
+  });
+  tf.dispose([h2, z, p, dp]);
+  const ddepthwise = depthwiseFilter(h1, dz, w.depthwise.shape);
+  const [da, dgamma1, dbeta1] = within(() => {
+    const dh = depthwiseInput(dz, w.depthwise);
+    dz.dispose();
+    return normaliseGradient(activationGradient(dh, h1, activation), a, inputs.of('gamma1'), norm1, epsilon);
+  });
+  tf.dispose([h1, a]);
+  const dx = ops.add(pointwiseInput(da, w.expand), dy);
+  const gradients = [
+    ...[ops.reshape(pointwiseFilter(x, da), inputs.of('expandWeight').shape), dgamma1, dbeta1],
+    ...[ddepthwise, dgamma2, dbeta2],
+    ...[ops.reshape(dproject, inputs.of('projectWeight').shape), dgamma3, dbeta3],
+  ];
+  // A bias before a batch norm has no effect: its gradient is exactly zero, not rounding noise.
+  const [c, expanded] = [x.shape.at(-1) ?? 0, w.depthwise.shape[0] ?? 0];
+  return [dx, ...gradients, ...(biased ? [expanded, expanded, c].map((size) => ops.zeros([size])) : [])];
+};
+
+interface InferAttributes {
+  epsilon: number;
+  activation: Activation;
+  statistics: IrbStatistics;
+}
+
+const infer: Kernel<InferAttributes> = (inputs, { epsilon, activation, statistics: st }) => {
+  const x = inputs.of('x');
+  const norm = (
+    a: tf.Tensor,
+    at: 1 | 2 | 3,
+    values: readonly [Float32Array, Float32Array],
+    after: Activation,
+  ): tf.Tensor =>
+    within(() => {
+      const [mean, variance] = values.map((value) => tf.tensor1d(value)) as [tf.Tensor, tf.Tensor];
+      const [gamma, beta] = [inputs.of(`gamma${String(at)}`), inputs.of(`beta${String(at)}`)];
+      const rows = ops.reshape(a, [1, 1, rowsOf(a), a.shape.at(-1) ?? 0]);
+      const y = ops.batchNormInfer(rows, { gamma, beta, mean, variance }, epsilon);
+      return activate(ops.reshape(y, a.shape), after);
+    });
+  const p = chain(x, [
+    (from) => expand(from, inputs),
+    (a) => norm(a, 1, [st.mean1, st.variance1], activation),
+    (h1) => convolve(h1, inputs),
+    (z) => norm(z, 2, [st.mean2, st.variance2], activation),
+    (h2) => project(h2, inputs),
+    (last) => norm(last, 3, [st.mean3, st.variance3], 'none'),
+  ]);
+  return ops.add(p, x);
+};
+
+export const blockKernels = {
+  LvnetInvertedResidual: forward,
+  LvnetInvertedResidualBiased: forward,
+  LvnetInvertedResidualGradient: gradient,
+  LvnetInvertedResidualInfer: infer,
+};

@@ -1,0 +1,135 @@
+import type { Activation, GroupNormShape } from '@lvnet/kernels';
+import type { tf } from '../tfjs.js';
+import { activate, activationGradient, channelsOf, rowsOf, within, type Kernel } from './kernel.js';
+import * as ops from './ops.js';
+
+/** What a normalisation leaves to its gradient. */
+export interface Normalised {
+  /** Before the activation. */
+  y: tf.Tensor;
+  mean: tf.Tensor;
+  /** Unbiased. */
+  variance: tf.Tensor;
+  reserves: readonly tf.Tensor[];
+}
+
+interface Statistics {
+  mean: Float32Array;
+  variance: Float32Array;
+}
+
+const flat = (x: tf.Tensor): tf.Tensor => ops.reshape(x, [1, 1, rowsOf(x), channelsOf(x)]);
+
+export function normalise(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): Normalised {
+  const [y, mean, variance, ...reserves] = within(() => {
+    const [flatY, ...others] = ops.batchNorm(flat(x), gamma, beta, epsilon);
+    return [ops.reshape(flatY as tf.Tensor, x.shape), ...others];
+  }) as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+  return { y, mean, variance, reserves };
+}
+
+/** @returns dx, dgamma, dbeta */
+export function normaliseGradient(
+  dy: tf.Tensor,
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  { reserves }: Normalised,
+  epsilon: number,
+): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  return within(() => {
+    const gradients = ops.batchNormGradient(flat(dy), flat(x), gamma, reserves, epsilon);
+    const [dx, dgamma, dbeta] = gradients as [tf.Tensor, tf.Tensor, tf.Tensor];
+    return [ops.reshape(dx, x.shape), dgamma, dbeta];
+  });
+}
+
+/** Hands the statistics to the host: means, biased variances. */
+export function tellStatistics({ mean, variance }: Normalised, rows: number, into: Statistics): void {
+  into.mean.set(mean.dataSync<'float32'>());
+  const biased = rows > 1 ? (rows - 1) / rows : 1;
+  into.variance.set(variance.dataSync<'float32'>().map((value) => value * biased));
+}
+
+interface NormAttributes {
+  epsilon: number;
+  activation: Activation;
+  statistics: Statistics & { count: number };
+}
+
+const train: Kernel<NormAttributes> = (inputs, { epsilon, activation, statistics }) => {
+  const x = inputs.of('x');
+  const normalised = normalise(x, inputs.of('gamma'), inputs.of('beta'), epsilon);
+  statistics.count = rowsOf(x);
+  tellStatistics(normalised, statistics.count, statistics);
+  return activate(normalised.y, activation);
+};
+
+const trainGradient: Kernel<NormAttributes> = (inputs, { epsilon, activation }) => {
+  const [x, gamma, dy] = [inputs.of('x'), inputs.of('gamma'), inputs.of('dy')];
+  const normalised = normalise(x, gamma, inputs.of('beta'), epsilon);
+  const inner = within(() => activationGradient(dy, activate(normalised.y, activation), activation));
+  return normaliseGradient(inner, x, gamma, normalised, epsilon);
+};
+
+const infer: Kernel<{ epsilon: number; activation: Activation }> = (inputs, { epsilon, activation }) => {
+  const p = {
+    ...{ gamma: inputs.of('gamma'), beta: inputs.of('beta') },
+    ...{ mean: inputs.of('mean'), variance: inputs.of('variance') },
+  };
+  const x = inputs.of('x');
+  return activate(ops.reshape(ops.batchNormInfer(flat(x), p, epsilon), x.shape), activation);
+};
+
+interface GroupAttributes {
+  s: GroupNormShape;
+  epsilon: number;
+  rectified: boolean;
+}
+
+const ofGroup = [1, 3];
+
+/** x [n, voxels, groups, channels of a group] less its group's mean, by its group's deviation. */
+function groupNormalise(x: tf.Tensor, { s, epsilon, rectified }: GroupAttributes) {
+  const grouped = ops.reshape(rectified ? ops.relu(x) : x, [s.n, s.voxels, s.groups, s.c / s.groups]);
+  const centred = ops.subtract(grouped, ops.mean(grouped, ofGroup, true));
+  const variance = within(() => ops.mean(ops.square(centred), ofGroup, true));
+  const inverse = ops.inverseRoot(ops.addNumber(variance, epsilon));
+  return { hat: ops.multiply(centred, inverse), inverse };
+}
+
+const perChannel = (values: tf.Tensor, s: GroupNormShape): tf.Tensor =>
+  ops.reshape(values, [1, 1, s.groups, s.c / s.groups]);
+
+const groupNorm: Kernel<GroupAttributes> = (inputs, attributes) => {
+  const { s } = attributes;
+  const x = inputs.of('x');
+  const { hat } = within(() => groupNormalise(x, attributes));
+  const scaled = ops.multiply(hat, perChannel(inputs.of('gamma'), s));
+  return ops.reshape(ops.add(scaled, perChannel(inputs.of('beta'), s)), x.shape);
+};
+
+const groupNormGradient: Kernel<GroupAttributes> = (inputs, attributes) => {
+  const { s, rectified } = attributes;
+  const x = inputs.of('x');
+  const { hat, inverse } = within(() => groupNormalise(x, attributes));
+  const dy = ops.reshape(inputs.of('dy'), hat.shape);
+  const [dgamma, dbeta] = [within(() => ops.multiply(dy, hat)), dy].map((values) =>
+    ops.reshape(ops.sum(values, [0, 1]), [s.c]),
+  );
+  const scaled = ops.multiply(dy, perChannel(inputs.of('gamma'), s));
+  const along = within(() => ops.mean(ops.multiply(scaled, hat), ofGroup, true));
+  const centred = within(() => {
+    const less = ops.subtract(scaled, ops.mean(scaled, ofGroup, true));
+    return ops.multiply(ops.subtract(less, ops.multiply(hat, along)), inverse);
+  });
+  const dx = ops.reshape(centred, x.shape);
+  return [rectified ? ops.reluGradient(dx, x) : dx, dgamma as tf.Tensor, dbeta as tf.Tensor];
+};
+
+export const normalisationKernels = {
+  LvnetBatchNorm: train,
+  LvnetBatchNormGradient: trainGradient,
+  LvnetBatchNormInfer: infer,
+  LvnetGroupNorm: groupNorm,
+  LvnetGroupNormGradient: groupNormGradient,
+};
