@@ -23,11 +23,18 @@ describe('openEngine', () => {
   });
 
   it('says which engines there are not', async () => {
-    await assert.rejects(openEngine({ kind: 'tensorflow' }), {
-      code: 'ENGINE_UNAVAILABLE',
-      message: /tensorflow/,
-      hint: /--engine native/,
-    });
+    const before = process.env['LVNET_TENSORFLOW'];
+    process.env['LVNET_TENSORFLOW'] = '/nowhere';
+    try {
+      await assert.rejects(openEngine({ kind: 'tensorflow' }), {
+        code: 'ENGINE_UNAVAILABLE',
+        message: 'The tensorflow engine is not set up.',
+        hint: /npx lvnet setup tensorflow .*--cuda.*--engine native/,
+      });
+    } finally {
+      if (before === undefined) delete process.env['LVNET_TENSORFLOW'];
+      else process.env['LVNET_TENSORFLOW'] = before;
+    }
   });
 
   it('says which devices there are not', async () => {

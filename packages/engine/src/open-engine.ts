@@ -78,7 +78,7 @@ export async function openEngine(o: EngineOptions): Promise<Engine> {
 }
 
 interface Opened extends Pick<Engine, 'kernels' | 'instructionSet' | 'threads' | 'traits'> {
-  setThreads(count: number): void;
+  setThreads: (count: number) => void;
 }
 
 const registered = new Set<string>();

@@ -149,7 +149,7 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
 type Whole = Exclude<OpInput, tf.TensorInfo>;
 const isTensor = (input: OpInput): input is tf.TensorInfo =>
   typeof input === 'object' && !Array.isArray(input);
-const wholeNumbers = (input: Whole): Int32Array => Int32Array.from([input].flat(2) as number[]);
+const wholeNumbers = (input: Whole): Int32Array => Int32Array.from([input].flat<unknown[], 2>(2) as number[]);
 function shapeOf(input: Whole): number[] {
   if (typeof input === 'number') return [];
   const [first] = input;

@@ -84,6 +84,9 @@ export function findBinding(
   return existsSync(built) ? { path: built, cuda: undefined } : undefined;
 }
 
+/** Whether the tensorflow engine is set up, on whatever device. */
+export const isTensorFlowInstalled = (): boolean => findBinding() !== undefined;
+
 function isCuda(folder: string): boolean | undefined {
   const path = join(folder, 'tensorflow.json');
   if (!existsSync(path)) return undefined;

@@ -2,8 +2,8 @@ import type { Activation, IrbStatistics } from '@lvnet/kernels';
 import { tf } from '../tfjs.js';
 import { pointwise, pointwiseFilter, pointwiseInput } from './convolution.js';
 import { depthwise, depthwiseFilter, depthwiseInput } from './depthwise.js';
-import { activate, activationGradient, rowsOf, within, type Inputs, type Kernel } from './kernel.js';
-import { normalise, normaliseGradient, tellStatistics } from './normalisation.js';
+import { activate, activationGradient, within, type Inputs, type Kernel } from './kernel.js';
+import { normalise, normaliseBy, normaliseGradient, tellStatistics } from './normalisation.js';
 import * as ops from './ops.js';
 
 /** Inverted-residual blocks. Nothing hidden is kept for the gradient, which makes it again from the input. */
@@ -41,7 +41,6 @@ const project = (h2: tf.Tensor, inputs: Inputs): tf.Tensor =>
 
 const forward: Kernel<BlockAttributes> = (inputs, { epsilon, activation, kept }) => {
   const x = inputs.of('x');
-  const rows = rowsOf(x);
   const st = kept.statistics;
   const norm = (a: tf.Tensor, at: 1 | 2 | 3, after: Activation): tf.Tensor =>
     within(() => {
@@ -52,7 +51,7 @@ const forward: Kernel<BlockAttributes> = (inputs, { epsilon, activation, kept })
       ][at - 1] as { mean: Float32Array; variance: Float32Array };
       const [gamma, beta] = [inputs.of(`gamma${String(at)}`), inputs.of(`beta${String(at)}`)];
       const normalised = normalise(a, gamma, beta, epsilon);
-      tellStatistics(normalised, rows, into);
+      tellStatistics(normalised, into);
       return activate(normalised.y, after);
     });
   const h2 = chain(x, [
@@ -78,29 +77,36 @@ function chain(x: tf.Tensor, links: readonly ((x: tf.Tensor) => tf.Tensor)[]): t
 const gradient: Kernel<BlockAttributes> = (inputs, { epsilon, activation, biased }) => {
   const [x, dy] = [inputs.of('x'), inputs.of('dy')];
   const w = weightsOf(inputs);
-  const a = expand(x, inputs);
-  const norm1 = normalise(a, inputs.of('gamma1'), inputs.of('beta1'), epsilon);
-  const h1 = activate(norm1.y, activation);
-  const z = convolve(h1, inputs);
-  const norm2 = normalise(z, inputs.of('gamma2'), inputs.of('beta2'), epsilon);
-  const h2 = activate(norm2.y, activation);
-  const p = project(h2, inputs);
-  const norm3 = normalise(p, inputs.of('gamma3'), inputs.of('beta3'), epsilon);
-  if (activation !== 'none') tf.dispose([norm1.y, norm2.y]);
-  const [dp, dgamma3, dbeta3] = normaliseGradient(dy, p, inputs.of('gamma3'), norm3, epsilon);
-  const dproject = pointwiseFilter(h2, dp);
-  const [dz, dgamma2, dbeta2] = within(() => {
-    const inner = activationGradient(pointwiseInput(dp, w.project), h2, activation);
-    return normaliseGradient(inner, z, inputs.of('gamma2'), norm2, epsilon);
-  });
-  tf.dispose([h2, z, p, dp]);
-  const ddepthwise = depthwiseFilter(h1, dz, w.depthwise.shape);
+  const gamma = (at: 1 | 2 | 3) => inputs.of(`gamma${String(at)}`);
+  /** Uses up what is normalised. */
+  const norm = (a: tf.Tensor, at: 1 | 2 | 3, after: Activation) => {
+    const normalised = normalise(a, gamma(at), inputs.of(`beta${String(at)}`), epsilon);
+    a.dispose();
+    const h = activate(normalised.y, after);
+    if (after !== 'none') normalised.y.dispose();
+    return { normalised, h };
+  };
+  /** Back through the activation and the normalisation: gradients of what was normalised, gamma, beta. */
+  const back = (dh: tf.Tensor, { normalised, h }: ReturnType<typeof norm>, at: 1 | 2, after: Activation) =>
+    within(() => {
+      const inner = activationGradient(dh, h, after);
+      return normaliseGradient(inner, gamma(at), normalised);
+    });
+  const one = norm(expand(x, inputs), 1, activation);
+  const two = norm(convolve(one.h, inputs), 2, activation);
+  const three = norm(project(two.h, inputs), 3, 'none');
+  const [dp, dgamma3, dbeta3] = normaliseGradient(dy, gamma(3), three.normalised);
+  tf.dispose([three.h, three.normalised.centred]);
+  const dproject = pointwiseFilter(two.h, dp);
+  const [dz, dgamma2, dbeta2] = within(() => back(pointwiseInput(dp, w.project), two, 2, activation));
+  tf.dispose([two.h, two.normalised.centred, dp]);
+  const ddepthwise = depthwiseFilter(one.h, dz, w.depthwise.shape);
   const [da, dgamma1, dbeta1] = within(() => {
     const dh = depthwiseInput(dz, w.depthwise);
     dz.dispose();
-    return normaliseGradient(activationGradient(dh, h1, activation), a, inputs.of('gamma1'), norm1, epsilon);
+    return back(dh, one, 1, activation);
   });
-  tf.dispose([h1, a]);
+  tf.dispose([one.h, one.normalised.centred]);
   const dx = ops.add(pointwiseInput(da, w.expand), dy);
   const gradients = [
     ...[ops.reshape(pointwiseFilter(x, da), inputs.of('expandWeight').shape), dgamma1, dbeta1],
@@ -108,7 +114,7 @@ const gradient: Kernel<BlockAttributes> = (inputs, { epsilon, activation, biased
     ...[ops.reshape(dproject, inputs.of('projectWeight').shape), dgamma3, dbeta3],
   ];
   // A bias before a batch norm has no effect: its gradient is exactly zero, not rounding noise.
-  const [c, expanded] = [x.shape.at(-1) ?? 0, w.depthwise.shape[0] ?? 0];
+  const [c, expanded] = [x.shape.at(-1) ?? 0, w.depthwise.shape[0]];
   return [dx, ...gradients, ...(biased ? [expanded, expanded, c].map((size) => ops.zeros([size])) : [])];
 };
 
@@ -129,9 +135,7 @@ const infer: Kernel<InferAttributes> = (inputs, { epsilon, activation, statistic
     within(() => {
       const [mean, variance] = values.map((value) => tf.tensor1d(value)) as [tf.Tensor, tf.Tensor];
       const [gamma, beta] = [inputs.of(`gamma${String(at)}`), inputs.of(`beta${String(at)}`)];
-      const rows = ops.reshape(a, [1, 1, rowsOf(a), a.shape.at(-1) ?? 0]);
-      const y = ops.batchNormInfer(rows, { gamma, beta, mean, variance }, epsilon);
-      return activate(ops.reshape(y, a.shape), after);
+      return activate(normaliseBy(a, { gamma, beta, mean, variance }, epsilon), after);
     });
   const p = chain(x, [
     (from) => expand(from, inputs),

@@ -9,7 +9,7 @@ const ones: Triple = [1, 1, 1];
 export const pointwise = (x: tf.Tensor, w: tf.Tensor): tf.Tensor =>
   within(() => {
     const y = ops.matMul(asRows(x), w, { transposeB: true });
-    return ops.reshape(y, [...x.shape.slice(0, -1), w.shape[0] ?? 0]);
+    return ops.reshape(y, [...x.shape.slice(0, -1), w.shape[0]]);
   });
 export const pointwiseInput = (dy: tf.Tensor, w: tf.Tensor): tf.Tensor =>
   within(() => ops.reshape(ops.matMul(asRows(dy), w), [...dy.shape.slice(0, -1), w.shape[1] ?? 0]));

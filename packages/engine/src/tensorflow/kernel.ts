@@ -11,8 +11,6 @@ export interface Inputs {
   maybe(name: string): tf.Tensor | null;
 }
 
-export type Table = Readonly<Record<string, Kernel<never>>>;
-
 /** Runs a part and keeps only its result. */
 export const within = <T extends tf.TensorContainer>(part: () => T): T => tf.tidy(part);
 

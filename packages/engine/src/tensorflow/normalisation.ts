@@ -3,14 +3,17 @@ import type { tf } from '../tfjs.js';
 import { activate, activationGradient, channelsOf, rowsOf, within, type Kernel } from './kernel.js';
 import * as ops from './ops.js';
 
-/** What a normalisation leaves to its gradient. */
+/** What a normalisation leaves to its gradient; statistics are [c]. */
 export interface Normalised {
   /** Before the activation. */
   y: tf.Tensor;
+  /** The input less its mean. */
+  centred: tf.Tensor;
   mean: tf.Tensor;
-  /** Unbiased. */
+  /** Biased. */
   variance: tf.Tensor;
-  reserves: readonly tf.Tensor[];
+  /** One by the deviation. */
+  inverse: tf.Tensor;
 }
 
 interface Statistics {
@@ -18,36 +21,55 @@ interface Statistics {
   variance: Float32Array;
 }
 
-const flat = (x: tf.Tensor): tf.Tensor => ops.reshape(x, [1, 1, rowsOf(x), channelsOf(x)]);
+/**
+ * Of each channel: columns, rows, slices, samples one axis after the other. TensorFlow's fused batch norm adds up all
+ * voxels in float32 one by one on processors, which leaves a thousandth of a deviation where the mean is large.
+ */
+const meanOf = (x: tf.Tensor): tf.Tensor =>
+  within(() => x.shape.slice(0, -1).reduceRight((part, _, axis) => ops.mean(part, [axis]), x));
 
+const product = (x: tf.Tensor, ...factors: tf.Tensor[]): tf.Tensor => factors.reduce(ops.multiply, x);
+
+/** By the batch's own statistics. */
 export function normalise(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): Normalised {
-  const [y, mean, variance, ...reserves] = within(() => {
-    const [flatY, ...others] = ops.batchNorm(flat(x), gamma, beta, epsilon);
-    return [ops.reshape(flatY as tf.Tensor, x.shape), ...others];
-  }) as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
-  return { y, mean, variance, reserves };
-}
-
-/** @returns dx, dgamma, dbeta */
-export function normaliseGradient(
-  dy: tf.Tensor,
-  x: tf.Tensor,
-  gamma: tf.Tensor,
-  { reserves }: Normalised,
-  epsilon: number,
-): [tf.Tensor, tf.Tensor, tf.Tensor] {
   return within(() => {
-    const gradients = ops.batchNormGradient(flat(dy), flat(x), gamma, reserves, epsilon);
-    const [dx, dgamma, dbeta] = gradients as [tf.Tensor, tf.Tensor, tf.Tensor];
-    return [ops.reshape(dx, x.shape), dgamma, dbeta];
+    const mean = meanOf(x);
+    const centred = ops.subtract(x, mean);
+    const variance = within(() => meanOf(ops.square(centred)));
+    const inverse = ops.inverseRoot(ops.addNumber(variance, epsilon));
+    const scale = ops.multiply(gamma, inverse);
+    const y = within(() => ops.add(ops.multiply(centred, scale), beta));
+    return { y, centred, mean, variance, inverse };
   });
 }
 
-/** Hands the statistics to the host: means, biased variances. */
-export function tellStatistics({ mean, variance }: Normalised, rows: number, into: Statistics): void {
+/**
+ * With hat = (x - mean) / deviation: dx = gamma / deviation (dy - mean(dy) - hat mean(dy hat)).
+ *
+ * @returns dx, dgamma, dbeta
+ */
+export function normaliseGradient(
+  dy: tf.Tensor,
+  gamma: tf.Tensor,
+  { centred, inverse }: Normalised,
+): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  return within(() => {
+    const rows = rowsOf(dy);
+    const meanDy = meanOf(dy);
+    const meanDyHat = within(() => ops.multiply(meanOf(ops.multiply(dy, centred)), inverse));
+    const less = within(() => {
+      const part = ops.multiply(centred, product(inverse, meanDyHat));
+      return ops.subtract(ops.subtract(dy, meanDy), part);
+    });
+    const dx = ops.multiply(less, product(gamma, inverse));
+    return [dx, ops.multiplyNumber(meanDyHat, rows), ops.multiplyNumber(meanDy, rows)];
+  });
+}
+
+/** Hands the statistics to the host. */
+export function tellStatistics({ mean, variance }: Normalised, into: Statistics): void {
   into.mean.set(mean.dataSync<'float32'>());
-  const biased = rows > 1 ? (rows - 1) / rows : 1;
-  into.variance.set(variance.dataSync<'float32'>().map((value) => value * biased));
+  into.variance.set(variance.dataSync<'float32'>());
 }
 
 interface NormAttributes {
@@ -60,7 +82,7 @@ const train: Kernel<NormAttributes> = (inputs, { epsilon, activation, statistics
   const x = inputs.of('x');
   const normalised = normalise(x, inputs.of('gamma'), inputs.of('beta'), epsilon);
   statistics.count = rowsOf(x);
-  tellStatistics(normalised, statistics.count, statistics);
+  tellStatistics(normalised, statistics);
   return activate(normalised.y, activation);
 };
 
@@ -68,8 +90,18 @@ const trainGradient: Kernel<NormAttributes> = (inputs, { epsilon, activation }) 
   const [x, gamma, dy] = [inputs.of('x'), inputs.of('gamma'), inputs.of('dy')];
   const normalised = normalise(x, gamma, inputs.of('beta'), epsilon);
   const inner = within(() => activationGradient(dy, activate(normalised.y, activation), activation));
-  return normaliseGradient(inner, x, gamma, normalised, epsilon);
+  return normaliseGradient(inner, gamma, normalised);
 };
+
+/** [1, 1, rows, c] */
+const flat = (x: tf.Tensor): tf.Tensor => ops.reshape(x, [1, 1, rowsOf(x), channelsOf(x)]);
+
+/** By running statistics. */
+export const normaliseBy = (
+  x: tf.Tensor,
+  p: { gamma: tf.Tensor; beta: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor },
+  epsilon: number,
+): tf.Tensor => within(() => ops.reshape(ops.batchNormInfer(flat(x), p, epsilon), x.shape));
 
 const infer: Kernel<{ epsilon: number; activation: Activation }> = (inputs, { epsilon, activation }) => {
   const p = {
@@ -77,7 +109,7 @@ const infer: Kernel<{ epsilon: number; activation: Activation }> = (inputs, { ep
     ...{ mean: inputs.of('mean'), variance: inputs.of('variance') },
   };
   const x = inputs.of('x');
-  return activate(ops.reshape(ops.batchNormInfer(flat(x), p, epsilon), x.shape), activation);
+  return activate(normaliseBy(x, p, epsilon), activation);
 };
 
 interface GroupAttributes {

@@ -125,40 +125,19 @@ export const leakyRelu = (x: tf.Tensor, slope: number): tf.Tensor =>
 export const leakyReluGradient = (dy: tf.Tensor, x: tf.Tensor, slope: number): tf.Tensor =>
   one('LeakyReluGrad', [...types('T'), real('alpha', slope)], [dy, x]);
 
-const normAttributes = (epsilon: number, training: boolean): OpAttribute[] => [
-  ...[...types('T', 'U'), real('epsilon', epsilon), text('data_format', 'NHWC')],
-  flag('is_training', training),
-];
-/**
- * Batch norm of x [1, 1, rows, c] by its own statistics.
- *
- * @returns y, mean, variance (unbiased), and three tensors for the gradient
- */
-export const batchNorm = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): tf.Tensor[] => {
-  const [mean, variance] = [tf.tensor1d([], 'float32'), tf.tensor1d([], 'float32')];
-  const attributes = [...normAttributes(epsilon, true), real('exponential_avg_factor', 1)];
-  return device().run('FusedBatchNormV3', attributes, [x, gamma, beta, mean, variance], 6);
-};
+/** Batch norm of x [1, 1, rows, c] by given statistics. */
 export const batchNormInfer = (
   x: tf.Tensor,
   p: { gamma: tf.Tensor; beta: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor },
   epsilon: number,
 ): tf.Tensor => {
-  const attributes = [...normAttributes(epsilon, false), real('exponential_avg_factor', 1)];
+  const attributes = [
+    ...[...types('T', 'U'), real('epsilon', epsilon), real('exponential_avg_factor', 1)],
+    ...[text('data_format', 'NHWC'), flag('is_training', false)],
+  ];
   const inputs = [x, p.gamma, p.beta, p.mean, p.variance];
   return device().run('FusedBatchNormV3', attributes, inputs, 6)[0] as tf.Tensor;
 };
-/** @returns dx, dgamma, dbeta */
-export const batchNormGradient = (
-  dy: tf.Tensor,
-  x: tf.Tensor,
-  gamma: tf.Tensor,
-  reserves: readonly tf.Tensor[],
-  epsilon: number,
-): tf.Tensor[] =>
-  device()
-    .run('FusedBatchNormGradV3', normAttributes(epsilon, true), [dy, x, gamma, ...reserves], 5)
-    .slice(0, 3);
 
 const poolAttributes = (kernel: Triple, stride: Triple): OpAttribute[] => [
   ...[ints('ksize', [1, ...kernel, 1]), ints('strides', [1, ...stride, 1])],

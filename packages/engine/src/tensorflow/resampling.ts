@@ -26,7 +26,7 @@ function along(x: tf.Tensor, axis: number, matrix: tf.Tensor): tf.Tensor {
     const [before, after] = [shape.slice(0, axis), shape.slice(axis + 1)];
     const stack = [ops.sizeOf(before), shape[axis] ?? 0, ops.sizeOf(after)];
     const y = ops.batchMatMul(matrix, ops.reshape(x, stack));
-    return ops.reshape(y, [...before, matrix.shape[0] ?? 0, ...after]);
+    return ops.reshape(y, [...before, matrix.shape[0], ...after]);
   });
 }
 

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { environmentOf, findBinding } from './binding.js';
+import { gpuModel } from './gpu-model.js';
+
+describe('what TensorFlow is told before it loads', () => {
+  it('takes one device and gives the same bytes every time', () => {
+    const told = environmentOf({ device: 2, threads: 3 }, {});
+    assert.equal(told['CUDA_VISIBLE_DEVICES'], '2');
+    assert.equal(told['TF_NUM_INTRAOP_THREADS'], '3');
+    assert.deepEqual(
+      ['TF_DETERMINISTIC_OPS', 'TF_CUDNN_DETERMINISTIC', 'TF_CUDNN_USE_AUTOTUNE', 'NVIDIA_TF32_OVERRIDE'].map(
+        (name) => told[name],
+      ),
+      ['1', '1', '0', '0'],
+    );
+    assert.equal(told['LVNET_DEVICE_MEMORY_MIB'], undefined);
+  });
+
+  it('counts devices among those that the user left visible', () => {
+    const visible = { CUDA_VISIBLE_DEVICES: '4,6' };
+    const deviceOf = (device: number) =>
+      environmentOf({ device, threads: 1 }, visible)['CUDA_VISIBLE_DEVICES'];
+    assert.deepEqual([deviceOf(0), deviceOf(1), deviceOf(2)], ['4', '6', '-1']);
+  });
+
+  it('hands on the limit of memory in whole MiB', () => {
+    const told = environmentOf({ device: 0, threads: 1, memoryBytes: 8 * 2 ** 30 + 5 }, {});
+    assert.equal(told['LVNET_DEVICE_MEMORY_MIB'], '8192');
+  });
+});
+
+describe('looking for TensorFlow', () => {
+  it('takes the folder that is named and no other', () => {
+    assert.equal(findBinding({ LVNET_TENSORFLOW: '/nowhere' }), undefined);
+  });
+
+  it('has a name for a GPU that the driver does not tell of', () => {
+    assert.equal(gpuModel(63, { CUDA_VISIBLE_DEVICES: '63' }), 'GPU 63');
+  });
+});
