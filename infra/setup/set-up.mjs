@@ -12,6 +12,7 @@ import { hasPrometheus, installPrometheus } from './prometheus.mjs';
 import { findRedis, makeRedis } from './redis.mjs';
 import { findS3, makeS3 } from './s3.mjs';
 import { onStop } from './stop.mjs';
+import { findTensorFlow, makeTensorFlow } from './tensorflow.mjs';
 import { hasValidators, installValidators } from './validators.mjs';
 
 /**
@@ -45,6 +46,7 @@ const forTests = [
   { title: 'S3 server', isThere: findS3, make: makeS3, without: skipping },
   { title: 'Prometheus', isThere: hasPrometheus, make: installPrometheus, without: skipping },
   { title: 'validators', isThere: hasValidators, make: installValidators, without: skipping },
+  { title: 'TensorFlow', isThere: findTensorFlow, make: makeTensorFlow, without: skipping },
   { title: 'ARM64 compiler', isThere: findCrossCompiler, make: installCrossCompiler, without: skipping },
 ];
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installBeside, toolsFolder } from './install.mjs';
 import { setUpLock, withLock } from './lock.mjs';
-import { Problem, lastLines } from './problem.mjs';
+import { lastLines } from './problem.mjs';
 import { inPath, run } from './processes.mjs';
 import { firstThatWorks } from './sources.mjs';
 import { downloadWheel, installWheels } from './wheels.mjs';

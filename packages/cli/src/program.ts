@@ -25,6 +25,10 @@ export function createProgram(words: readonly string[]): Command {
   const wanted = words.find((word) => !word.startsWith('-'));
   const program = emptyProgram();
   const all = [...collect(registerLocalCommands), ...collect(registerClusterCommands)];
+  // commander would take a command's own --version for ours
+  const own = all.find((item) => item.name() === wanted)?.options ?? [];
+  if (!own.some(({ long }) => long === '--version'))
+    program.version(readVersion(), '-V, --version', 'show the version');
   for (const [heading, names] of groups) {
     for (const command of all.filter((item) => names.includes(item.name()))) {
       program.addCommand(command.helpGroup(heading));
@@ -59,7 +63,6 @@ function emptyProgram(): Command {
       'Train LV-Net, a small network that segments the liver in CT, on several workers: exactly, whatever fails.',
     )
     .usage('<command> [options]')
-    .version(readVersion(), '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
     .option('--debug', 'show where an error came from')
