@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import { isTensorFlowInstalled } from '@lvnet/engine';
 import { connectRedis, startPrivateRedis } from '@lvnet/redis';
 import { findS3Server, freePort, startS3Server } from '@lvnet/store/testing';
 import { bin, cliFolder, documentOf, runCli, type CliOptions, type ErrorDocument } from './cli.fixture.js';
@@ -156,11 +157,15 @@ describe('what goes wrong', function () {
   it('an engine or a device that is not there', async () => {
     await using redis = await startPrivateRedis({ dir: folder.path('redis-engine') });
     const env = { LVNET_REDIS_URL: redis.url, LVNET_STORE: `file://${folder.path('store')}` };
-    for (const [args, message, hint] of [
-      [['--engine', 'reference', '--device', '3'], /^There is no device 3: /m, /^Leave --device out/m],
-      [['--engine', 'tensorflow'], /^The tensorflow engine /m, /^Use --engine native/m],
-    ] as const) {
-      const { code, stderr } = await runCli(['worker', ...args], withEnv(env));
+    const nowhere = { LVNET_TENSORFLOW: folder.path('nowhere') };
+    const wrong: [string[], NodeJS.ProcessEnv, RegExp, RegExp][] = [
+      [['reference', '--device', '3'], {}, /^There is no device 3: /m, /^Leave --device out/m],
+      [['tensorflow'], nowhere, /^The tensorflow engine is not set up/m, /^Run npx lvnet setup tensorflow/m],
+    ];
+    if (isTensorFlowInstalled())
+      wrong.push([['tensorflow', '--device', '3'], {}, /^There is no device 3: /m, /^Leave --device out/m]);
+    for (const [args, more, message, hint] of wrong) {
+      const { code, stderr } = await runCli(['worker', '--engine', ...args], withEnv({ ...env, ...more }));
       assert.equal(code, 2, stderr);
       assert.match(stderr, message);
       assert.match(stderr, hint);

@@ -159,7 +159,6 @@ describe('lvnet networks, init and trace', function () {
       [() => writeBatch('batch.safetensors'), ['--set', 'blocksPerStage=2'], 'WEIGHTS_MISMATCH', 2],
       [() => Promise.resolve(), ['--set', 'levels=2'], 'EXPERIMENT_CONTRADICTORY', 2],
       [() => Promise.resolve(), ['--set', 'levels=2', '--set', 'loss.eta=[1]'], 'WEIGHTS_MISMATCH', 2],
-      [() => Promise.resolve(), ['--engine', 'tensorflow'], 'ENGINE_UNAVAILABLE', 2],
       [() => Promise.resolve(), ['--weights', 'none'], 'FILE_NOT_FOUND', 2],
     ];
     const before = await filesBelow(folder.path());
@@ -170,16 +169,5 @@ describe('lvnet networks, init and trace', function () {
       assert.equal(result.code, exit);
     }
     assert.deepEqual(await filesBelow(folder.path()), before);
-  });
-});
-
-describe('lvnet setup', function () {
-  this.timeout(30_000);
-  const folder = cliFolder();
-
-  it('says what does not exist yet', async () => {
-    const result = await runCli(['setup', 'tensorflow', '--json'], folder.options());
-    assert.equal(result.code, 2);
-    assert.equal(documentOf<ErrorDocument>(result).error.code, 'ENGINE_UNAVAILABLE');
   });
 });

@@ -74,6 +74,9 @@ export const engineOption = (): Option =>
     .choices(['auto', 'native', 'tensorflow', 'reference'])
     .default('auto', 'native where it is built, else reference');
 
+export const threadsOption = (): Option =>
+  new Option('--threads <number>', 'threads on the processor (default: all cores)').argParser(parseCount);
+
 export const settingsOption = (example: string): Option =>
   new Option('--set <path=value>', `change one value, as in ${example}; may be repeated`)
     .argParser(collectValues)

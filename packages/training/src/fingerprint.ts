@@ -4,7 +4,8 @@ import { buildNetwork, initialWeights, shardGradient } from '@lvnet/networks';
 
 /**
  * SHA-256 of a fixed small training step: engines with equal fingerprints give equal bytes and may share a
- * run. Measured, not declared: compilers, instruction sets and libraries all have their say.
+ * run. Measured, not declared: compilers, instruction sets and libraries all have their say. Where larger tensors may
+ * be computed in other ways than small ones, on TensorFlow, what decides about that counts too.
  */
 export function engineFingerprint(engine: Engine): string {
   const network = buildNetwork({ baseWidth: 8, levels: 3, blocksPerStage: 1, expansionRate: 2, kernel: 5 });
@@ -16,6 +17,6 @@ export function engineFingerprint(engine: Engine): string {
   const weights = initialWeights(network.config, 1);
   const options = { shape, eta: [0.4, 0.8], order: 'coarse-to-fine' } as const;
   const { gradients, statistics, losses } = shardGradient(engine, network, weights, image, label, options);
-  const parts = [gradients, statistics, Float32Array.from(losses)];
-  return sha256Hex(Buffer.concat(parts.map((part) => new Uint8Array(part.buffer))));
+  const parts = [gradients, statistics, Float32Array.from(losses)].map((part) => new Uint8Array(part.buffer));
+  return sha256Hex(Buffer.concat([...parts, Buffer.from(engine.traits)]));
 }

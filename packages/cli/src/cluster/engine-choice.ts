@@ -7,6 +7,8 @@ import { engineFingerprint } from '@lvnet/training';
 export interface EngineChoice {
   kind: string;
   fingerprint: string;
+  /** Why no live worker can take part, where that is so: members of a run must have one engine and its fingerprint. */
+  waiting?: string;
 }
 
 const preference = ['tensorflow', 'native', 'reference'];
@@ -21,7 +23,12 @@ export async function chooseEngine(wanted: string, registry: Registry | undefine
   if (best !== undefined) return { kind: best.engine, fingerprint: best.fingerprint };
   const kind = wanted === 'auto' ? localKind() : (wanted as EngineKind);
   const engine = await openEngine({ kind });
-  return { kind, fingerprint: engineFingerprint(engine) };
+  const fingerprint = engineFingerprint(engine);
+  if (workers.length === 0) return { kind, fingerprint };
+  const there = [...new Set(workers.map((worker) => worker.engine))].join(', ');
+  const own = engine.kind === 'tensorflow' ? ` --threads ${String(engine.threads)}` : '';
+  const waiting = `No worker that is alive has the ${kind} engine (there are: ${there}), and members of a run share one kind: the run waits for lvnet worker --engine ${kind}${own} on a machine like this one.`;
+  return { kind, fingerprint, waiting };
 }
 
 /** The kind with the highest rank; among its fingerprints the one that most workers share. */

@@ -32,6 +32,7 @@ export async function coordinator(options: { port?: number; host: string }): Pro
 export interface WorkerFlags {
   engine: string;
   device: number;
+  deviceMemory?: number;
   threads?: number;
   name?: string;
   port?: number;
@@ -57,6 +58,9 @@ export async function worker(options: WorkerFlags): Promise<void> {
           LVNET_STORE: settings.storeUrl,
           LVNET_ENGINE: options.engine,
           LVNET_DEVICE: String(options.device),
+          ...(options.deviceMemory === undefined
+            ? {}
+            : { LVNET_DEVICE_MEMORY: String(options.deviceMemory) }),
           ...(options.threads === undefined ? {} : { LVNET_THREADS: String(options.threads) }),
         },
         telemetry,

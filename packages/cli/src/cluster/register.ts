@@ -7,6 +7,7 @@ import {
   parseIndex,
   parsePort,
   settingsOption,
+  threadsOption,
 } from '../options.js';
 import type { DemoFlags } from './demo/demo.js';
 import type { WorkerFlags } from './process-actions.js';
@@ -172,10 +173,18 @@ function registerProcesses(program: Command): void {
     .description('Run one worker for one device')
     .addOption(engineOption())
     .option('--device <number>', 'which GPU, for the tensorflow engine', parseIndex, 0)
-    .option('--threads <number>', 'threads of the native engine (default: all cores)', parseCount)
+    .option(
+      '--device-memory <bytes>',
+      "the most to take of the GPU's memory, as 8GiB (default: what is needed)",
+      parseBytes,
+    )
+    .addOption(threadsOption())
     .option('--name <name>', 'a name for people (default: the host name)')
     .option('--port <number>', 'port of /metrics (default: LVNET_METRICS_PORT, else none)', parsePort)
-    .addHelpText('after', '\nExample:\n  lvnet worker --engine native --threads 8\n')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  lvnet worker --engine native --threads 8\n  lvnet worker --engine tensorflow --device 1\n',
+    )
     .action(async (flags: WorkerFlags) => {
       const { worker } = await import('./process-actions.js');
       await worker(flags);

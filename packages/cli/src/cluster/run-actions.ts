@@ -169,10 +169,12 @@ async function submitContext(
   { store, registry }: Pick<SubmitContext, 'store' | 'registry'>,
   engine: string,
 ): Promise<SubmitContext> {
+  const { waiting, ...chosen } = await chooseEngine(engine, registry);
+  if (waiting !== undefined) say(`warning: ${waiting}`);
   return {
     store,
     registry,
-    engine: await chooseEngine(engine, registry),
+    engine: chosen,
     hashCachePath: join(homedir(), '.cache', 'lvnet', 'hashes.json'),
     onProgress: say,
     now: Date.now,

@@ -3,10 +3,10 @@ import {
   engineOption,
   jsonOption,
   parseBytes,
-  parseCount,
   parseSeed,
   parseSizes,
   settingsOption,
+  threadsOption,
 } from '../options.js';
 import type { InitFlags } from './network/init.js';
 import type { NetworksFlags } from './network/networks.js';
@@ -72,7 +72,7 @@ function registerTrace(program: Command): void {
     .requiredOption('--batch <file>', 'safetensors file: image [N,1,D,H,W] float32, label [N,D,H,W] int32')
     .requiredOption('--out <file>', 'safetensors file for the results')
     .addOption(engineOption())
-    .option('--threads <number>', 'threads of the native engine (default: all cores)', parseCount)
+    .addOption(threadsOption())
     .addOption(settingsOption('network.kernel=3 or loss.eta=[0.2,0.4,0.6,0.8]'))
     .addOption(jsonOption())
     .addHelpText(

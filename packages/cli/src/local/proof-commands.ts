@@ -1,11 +1,18 @@
 import type { Command } from 'commander';
-import { jsonOption, parseCount, parseIndex, parseSeed, settingsOption, storeOption } from '../options.js';
+import {
+  jsonOption,
+  parseCount,
+  parseIndex,
+  parseSeed,
+  settingsOption,
+  storeOption,
+  threadsOption,
+} from '../options.js';
 import type { AuditFlags } from './proof/audit.js';
 import type { DiffFlags } from './proof/diff.js';
 import type { ForkFlags } from './proof/fork.js';
 
 const reference = 'run: id, its prefix, or the newest of that name';
-const threads = 'threads of the native engine (default: all cores)';
 
 /** Proving, comparing and branching off what is in the store; no Redis is needed. */
 export function registerProofCommands(program: Command): void {
@@ -16,7 +23,7 @@ export function registerProofCommands(program: Command): void {
     .description('Compare two runs: the first step after which they differ, the first tensor, the settings')
     .argument('<run>', reference)
     .argument('<other>', reference)
-    .option('--threads <number>', threads, parseCount)
+    .addOption(threadsOption())
     .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText(
@@ -44,7 +51,7 @@ function registerAudit(program: Command): void {
     .argument('<run>', reference)
     .option('--steps <number>', 'past steps to do again, drawn at random; 0: none', parseIndex, 3)
     .option('--seed <number>', 'draws the steps (default: another one each time)', parseSeed)
-    .option('--threads <number>', threads, parseCount)
+    .addOption(threadsOption())
     .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText(
@@ -77,7 +84,7 @@ function registerFork(program: Command): void {
     .argument('<run>', reference)
     .requiredOption('--step <number>', 'the step after which it starts', parseCount)
     .addOption(settingsOption('optimizer.learningRate=0.0005'))
-    .option('--threads <number>', threads, parseCount)
+    .addOption(threadsOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',

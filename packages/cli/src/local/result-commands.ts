@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { engineOption, jsonOption, parseCount, storeOption } from '../options.js';
+import { engineOption, jsonOption, storeOption, threadsOption } from '../options.js';
 import type { EvaluateFlags } from './evaluate/evaluate.js';
 import type { ExportFlags } from './export.js';
 import type { PredictFlags } from './predict/predict.js';
@@ -45,7 +45,7 @@ function registerPredict(program: Command): void {
     .requiredOption('--out <folder>', 'where the label maps go; made when absent')
     .option('--probabilities', 'also write the probability of liver as float32, into <folder>/probabilities')
     .addOption(engineOption())
-    .option('--threads <number>', 'threads of the native engine (default: all cores)', parseCount)
+    .addOption(threadsOption())
     .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText(

@@ -36,7 +36,12 @@ async function openContext(): Promise<TaskContext> {
   const kind = (env['LVNET_ENGINE'] ?? 'auto') as EngineKind | 'auto';
   const threads = Number(env['LVNET_THREADS'] ?? 0);
   const device = Number(env['LVNET_DEVICE'] ?? 0);
-  const engine = await openEngine({ kind, device, ...(threads > 0 ? { threads } : {}) });
+  const deviceMemoryBytes = Number(env['LVNET_DEVICE_MEMORY'] ?? 0);
+  const engine = await openEngine({
+    ...{ kind, device },
+    ...(threads > 0 ? { threads } : {}),
+    ...(deviceMemoryBytes > 0 ? { deviceMemoryBytes } : {}),
+  });
   const fingerprint = engineFingerprint(engine);
   return {
     worker: env['LVNET_WORKER'] ?? `trainer-${String(process.pid)}`,

@@ -60,7 +60,7 @@ function refuseUnsuited(worker: string, differences: readonly string[]): void {
     { worker, differences },
     {
       message: `${worker} cannot be a member: ${differences.join('; ')}.`,
-      hint: 'Give all workers of a run the same lvnet and the same kind of engine.',
+      hint: 'Give all workers of a run the same lvnet and the same kind of engine (on tensorflow also the same --threads).',
     },
   );
 }

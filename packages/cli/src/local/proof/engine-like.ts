@@ -21,7 +21,7 @@ export async function openEngineLike(
     { run, kind, expected: wanted.fingerprint, found: fingerprint },
     {
       message: `The steps of run ${run} cannot be done again here: the ${kind} engine of this machine gives other bytes than the one that trained it (fingerprint ${fingerprint.slice(0, 12)} instead of ${wanted.fingerprint.slice(0, 12)}).`,
-      hint: 'Do it on a machine like those that trained the run; lvnet audit --steps 0 checks the books anywhere.',
+      hint: `Do it on a machine like those that trained the run${kind === 'tensorflow' ? ', with the --threads of its workers' : ''}; lvnet audit --steps 0 checks the books anywhere.`,
     },
   );
 }
