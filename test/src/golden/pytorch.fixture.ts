@@ -1,3 +1,4 @@
+import { isTensorFlowInstalled, type EngineKind } from '@lvnet/engine';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { loadKernels } from '@lvnet/kernels';
 import { buildNetwork, initialWeights, type Network, type Weights } from '@lvnet/networks';
 import { decodeSafetensors, float32Of } from '@lvnet/safetensors';
 import { repository } from '../support/data.js';
+import { skip } from '../support/tools.js';
 
 /** What test/golden/generate.py was given: see there for how inputs follow from names. */
 export interface GoldenCase {
@@ -81,9 +83,9 @@ export function sampled(name: string, values: Float32Array): Float64Array {
   return Float64Array.from([...places.map((place) => values[place] ?? Number.NaN), largest, product]);
 }
 
-export function skipWithoutAddon(test: Mocha.Context): void {
-  if (loadKernels() !== undefined) return;
-  if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-  process.stderr.write('      skipped: the addon is not built\n');
-  test.skip();
+/** The plain loops are everywhere. */
+export function skipWithout(kind: EngineKind, test: Mocha.Context): void {
+  if (kind === 'native' && loadKernels() === undefined) skip(test, 'the addon is not built');
+  if (kind === 'tensorflow' && !isTensorFlowInstalled())
+    skip(test, 'no TensorFlow (npx lvnet setup tensorflow)');
 }
