@@ -4,7 +4,6 @@ import { loadKernels, referenceKernels, type KernelSet } from '@lvnet/kernels';
 import { registerBackend, type KernelBackend } from './backend.js';
 import { registerOperations } from './operation.js';
 import { loadBinding } from './tensorflow/binding.js';
-import { openTensorFlow } from './tensorflow/open.js';
 import { tf } from './tfjs.js';
 
 export type EngineKind = 'native' | 'reference' | 'tensorflow';
@@ -49,7 +48,7 @@ export interface EngineOptions {
 export async function openEngine(o: EngineOptions): Promise<Engine> {
   const kind = o.kind === 'auto' ? bestKind() : o.kind;
   const name = `lvnet-${kind}`;
-  const opened = kind === 'tensorflow' ? openOnTensorFlow(name, o) : openOwn(name, kind, o);
+  const opened = kind === 'tensorflow' ? await openOnTensorFlow(name, o) : openOwn(name, kind, o);
   const { kernels, instructionSet, traits, setThreads } = opened;
   let { threads } = opened;
   const activate = () => {
@@ -95,7 +94,8 @@ function openOwn(name: string, kind: EngineKind, o: EngineOptions): Opened {
 }
 
 /** What stays on the host (Adam, softmax of predictions) is done by our own kernels, alike on all engines. */
-function openOnTensorFlow(name: string, o: EngineOptions): Opened {
+async function openOnTensorFlow(name: string, o: EngineOptions): Promise<Opened> {
+  const { openTensorFlow } = await import('./tensorflow/open.js'); // the others need none of it
   const threads = o.threads ?? availableParallelism();
   const settings = { device: o.device ?? 0, threads, memoryBytes: o.deviceMemoryBytes };
   const { description, traits } = openTensorFlow(name, settings);
