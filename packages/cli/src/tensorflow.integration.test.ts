@@ -104,7 +104,29 @@ describe('the tensorflow engine', function () {
       });
     }
   });
+
+  it('times the operations of a step, whose loss is that of the native engine', async () => {
+    const small = ['--set', 'baseWidth=2', '--set', 'levels=3', '--input', '8,8,8', '--rounds', '1'];
+    const [found, native] = await Promise.all(
+      ['tensorflow', 'native'].map(async (engine) => {
+        const result = await run('bench', ...small, '--engine', engine, '--svg', `${engine}.svg`, '--json');
+        assert.equal(result.code, 0, result.stderr);
+        return documentOf<Bench>(result);
+      }),
+    );
+    assert.ok(found !== undefined && native !== undefined);
+    assert.equal(found.engine, 'tensorflow');
+    const callsOf = ({ operations }: Bench) => operations.map(({ name, calls }) => [name, calls]).sort();
+    assert.deepEqual(callsOf(found), callsOf(native));
+    assert.ok(Math.abs(found.loss - native.loss) < 1e-4 * native.loss, String([found.loss, native.loss]));
+  });
 });
+
+interface Bench {
+  engine: string;
+  loss: number;
+  operations: { name: string; calls: number }[];
+}
 
 const largestOf = (values: Float32Array): number =>
   values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -17,6 +17,8 @@ export interface Engine {
   readonly threads: number;
   /** What decides bytes beside what can be measured; empty for our own kernels, whose bytes depend on nothing else. */
   readonly traits: string;
+  /** Operations return before they are done, so that only the reading of a result waits: on GPUs. */
+  readonly asynchronous: boolean;
   /** Makes this engine the one on which operations run. */
   activate(): void;
   /**
@@ -49,7 +51,7 @@ export async function openEngine(o: EngineOptions): Promise<Engine> {
   const kind = o.kind === 'auto' ? bestKind() : o.kind;
   const name = `lvnet-${kind}`;
   const opened = kind === 'tensorflow' ? await openOnTensorFlow(name, o) : openOwn(name, kind, o);
-  const { kernels, instructionSet, traits, setThreads } = opened;
+  const { kernels, instructionSet, traits, asynchronous, setThreads } = opened;
   let { threads } = opened;
   const activate = () => {
     if (tf.getBackend() === name) return;
@@ -61,7 +63,7 @@ export async function openEngine(o: EngineOptions): Promise<Engine> {
   if (o.keepBytes !== undefined && kind !== 'tensorflow')
     (tf.backend() as KernelBackend).keepBytes = o.keepBytes;
   return {
-    ...{ kind, kernels, instructionSet, traits, activate },
+    ...{ kind, kernels, instructionSet, traits, asynchronous, activate },
     get threads() {
       return threads;
     },
@@ -76,7 +78,7 @@ export async function openEngine(o: EngineOptions): Promise<Engine> {
   };
 }
 
-interface Opened extends Pick<Engine, 'kernels' | 'instructionSet' | 'threads' | 'traits'> {
+interface Opened extends Pick<Engine, 'kernels' | 'instructionSet' | 'threads' | 'traits' | 'asynchronous'> {
   setThreads: (count: number) => void;
 }
 
@@ -90,7 +92,7 @@ function openOwn(name: string, kind: EngineKind, o: EngineOptions): Opened {
   registered.add(name);
   const threads = kind === 'native' ? (o.threads ?? availableParallelism()) : 1;
   setThreads(threads);
-  return { kernels, instructionSet, threads, traits: '', setThreads };
+  return { kernels, instructionSet, threads, traits: '', asynchronous: false, setThreads };
 }
 
 /** What stays on the host (Adam, softmax of predictions) is done by our own kernels, alike on all engines. */
@@ -98,12 +100,12 @@ async function openOnTensorFlow(name: string, o: EngineOptions): Promise<Opened>
   const { openTensorFlow } = await import('./tensorflow/open.js'); // the others need none of it
   const threads = o.threads ?? availableParallelism();
   const settings = { device: o.device ?? 0, threads, memoryBytes: o.deviceMemoryBytes };
-  const { description, traits } = openTensorFlow(name, settings);
+  const { description, traits, isGpu } = openTensorFlow(name, settings);
   const host = loadKernels();
   host?.setThreads(threads);
   const setThreads = (count: number) => void loadBinding({ ...settings, threads: count });
   const kernels = host ?? referenceKernels;
-  return { kernels, instructionSet: description, threads, traits, setThreads };
+  return { kernels, instructionSet: description, threads, traits, asynchronous: isGpu, setThreads };
 }
 
 const bestKind = (): EngineKind => (loadKernels() === undefined ? 'reference' : 'native');

@@ -85,8 +85,8 @@ describe('the profile of a training step', function () {
       of('output').map(({ operation, pass, by }) => [operation, pass, ...by]),
       [
         ['conv3d', 'forward'],
-        ['conv3d', 'backward', 'x'],
         ['conv3d', 'backward', 'w', 'b'],
+        ['conv3d', 'backward', 'x'],
       ],
     );
     assert.deepEqual(

@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import { engineOption, jsonOption, parseCount, parseSizes, settingsOption } from '../options.js';
+import {
+  engineOption,
+  jsonOption,
+  parseCount,
+  parseSizes,
+  settingsOption,
+  threadsOption,
+} from '../options.js';
 import type { BenchFlags } from './bench/bench.js';
 
 export function registerBenchCommand(program: Command): void {
@@ -13,7 +20,7 @@ export function registerBenchCommand(program: Command): void {
       parseSizes,
     )
     .addOption(engineOption())
-    .option('--threads <number>', 'threads of the native engine (default: all cores)', parseCount)
+    .addOption(threadsOption())
     .option('--rounds <number>', 'steps of which the fastest is shown', parseCount, 5)
     .option('--svg <file>', 'the flame chart (default: bench-<network>.svg, here)')
     .addOption(settingsOption('expansionRate=6'))
@@ -32,6 +39,7 @@ what lies between them add up to the step. Optimizer included; reading of data,
 exchange and checkpoints are not (npm run bench step times those).
 
 The reference engine takes minutes: give it a small --input, as 16,32,32.
+TensorFlow is timed on processors only: on GPUs its operations return too early.
 
 Example:
   npx lvnet bench --network v-net --input 16,128,128 --svg v-net.svg

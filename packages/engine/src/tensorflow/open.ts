@@ -11,6 +11,7 @@ export interface OpenedTensorFlow {
   description: string;
   /** All that decides bytes and that a small computation may not show. */
   traits: string;
+  isGpu: boolean;
 }
 
 /**
@@ -35,6 +36,7 @@ export function openTensorFlow(backendName: string, settings: DeviceSettings): O
       isGpu ? 'GPU' : `processor, ${String(settings.threads)} threads, oneDNN ${oneDnn}`,
       model,
     ].join('; '),
+    isGpu,
   };
 }
 

@@ -42,6 +42,7 @@ export async function benchNetwork(flags: BenchFlags): Promise<void> {
   checkMemory(network, input);
   const threads = flags.threads === undefined ? {} : { threads: flags.threads };
   const engine = await openEngine({ kind: flags.engine, ...threads });
+  if (engine.asynchronous) throw cannotTime(engine);
   const { profiles, fmaPeakGflops } = await measure(engine, network, input, flags.rounds);
   const fastest = profiles.reduce((best, one) => (one.durationMs < best.durationMs ? one : best));
   const summary = summarise(fastest, fmaPeakGflops);
@@ -70,6 +71,17 @@ function checkMemory({ config }: Network, input: InputSize): void {
     'MEMORY_TOO_SMALL',
     { neededBytes, availableBytes },
     { message, hint: 'Give a smaller --input.' },
+  );
+}
+
+function cannotTime({ kind, instructionSet }: Engine): Failure {
+  return new Failure(
+    'ENGINE_UNAVAILABLE',
+    { engine: kind, instructionSet },
+    {
+      message: `Operations of ${instructionSet} return before they are done, so none can be timed alone.`,
+      hint: 'Use --engine native; nvidia-smi and the profilers of NVIDIA tell of the GPU.',
+    },
   );
 }
 
