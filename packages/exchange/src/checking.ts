@@ -8,8 +8,12 @@ import type { View } from './view.js';
 /** One step's check: what this member says of the shard, and what the others say. */
 export interface Checking {
   readonly shard: number;
-  /** This member computed the shard, for the sum or for the check alone. */
-  found(values: Float32Array): void;
+  /**
+   * This member computed the shard, for the sum or for the check alone.
+   *
+   * @returns false where that contradicts what it found before: not to be used
+   */
+  found(values: Float32Array): boolean;
   /** Somebody said something. */
   news(): void;
   /** The server may have lost what was said. */
@@ -32,6 +36,8 @@ export function createChecking(context: Context, retrying: Retrying, step: numbe
   /** By the time that this member was asked. */
   const own: string[] = [];
   let unsaid = new Set<number>();
+  /** What the server confirmed. */
+  const said = new Set<number>();
   let statements: readonly Statement[] = [];
   let seenId: string | undefined;
   let isStale = true;
@@ -45,6 +51,7 @@ export function createChecking(context: Context, retrying: Retrying, step: numbe
       try {
         const line = `${worker} ${String(time)}`;
         statements = parseStatements(await membership.sayChecked(life, step, line, own[time] ?? ''));
+        said.add(time);
         await membership.announce(checkedMessage(step));
         isStale = true;
       } catch {
@@ -56,8 +63,9 @@ export function createChecking(context: Context, retrying: Retrying, step: numbe
   const judge = async (view: View): Promise<void> => {
     const verdict = judgeCheck({ view, step, shard, everySteps, statements });
     isPassed = verdict.kind === 'passed';
-    // A second statement is asked of who has made its first one.
-    isAsked = verdict.kind === 'asked' && verdict.workers.includes(worker);
+    // A second statement is asked of who has made its first one: not while that is still on its way.
+    const isHeard = own.every((_, time) => said.has(time));
+    isAsked = isHeard && verdict.kind === 'asked' && verdict.workers.includes(worker);
     if (verdict.kind !== 'guilty' && verdict.kind !== 'undecided') return;
     if (await isCommitted()) isPassed = true;
     else if (verdict.kind === 'undecided') throw undecided(step, shard, verdict.workers);
@@ -69,17 +77,20 @@ export function createChecking(context: Context, retrying: Retrying, step: numbe
       const sha256 = createHash('sha256')
         .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
         .digest('hex');
-      if (own.length >= 2) return;
+      const isSame = own.length === 0 || own[0] === sha256;
+      if (own.length >= 2) return isSame;
       unsaid.add(own.push(sha256) - 1);
       isAsked = false;
       isStale = true;
       void say();
+      return isSame;
     },
     news() {
       isStale = true;
     },
     sayAgain() {
       unsaid = new Set(own.keys());
+      said.clear();
       void say();
     },
     async advance(view, lookAround) {

@@ -328,9 +328,10 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       context.progress.startedMs = isBusy ? clock.monotonicMs() : undefined;
       const skipped = context.view !== undefined && isSkipped(context.view, shard, step);
       // Said before it is sent: whoever gets the leaf can hear what its sender said of it.
-      if (finite && !skipped && shard === checking?.shard) checking.found(values);
+      const isCompared = finite && !skipped && shard === checking?.shard;
+      const isSteady = !isCompared || checking.found(values);
       if (!finite) poisoned.add(shard);
-      else if (!isCheck) exchange.leaf(shard, values);
+      else if (!isCheck && isSteady) exchange.leaf(shard, values);
       context.wake();
     },
     async commit(step, attempt) {

@@ -171,14 +171,18 @@ export function startMember(
 
   async function stepOnce(exchange: ReturnType<typeof exchangeOver>, state: ToyState): Promise<ToyState> {
     const step = state.step + 1;
+    /** What contradicts an earlier result of the same member is not used: only a first one can do harm. */
+    const before = new Set<number>();
     for (;;) {
       const found = await exchange.reduce(step, toyHash(state), async (shard, out, skipped) => {
         await process.clock.sleep(device.leafMs());
         toyLeaf(state, shard, skipped, out);
         const isBad = plan.badShards.has(`${String(step)}:${String(shard)}`) && !skipped;
-        const isCompared = shard === checkedShard(step, plan.checkEverySteps, plan.shards);
+        const isCompared =
+          shard === checkedShard(step, plan.checkEverySteps, plan.shards) && !before.has(shard);
         if (isCompared && !skipped && !isBad && hasCompany(exchange, step) && device.isWrong(step, shard))
           out[0] = (out[0] ?? 0) + 1;
+        if (!skipped) before.add(shard);
         return !isBad && !(device.isPoisoned(step, shard) && !skipped);
       });
       if (found.kind === 'badShard') {
