@@ -113,6 +113,9 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
             tell(() => `${name} ${fact.reason}: ${fact.why} -> ${JSON.stringify(fact.view)}`);
             if (fact.reason === 'lost' || fact.reason === 'hung')
               for (const gone of fact.workers) judgeLoss(gone, fact.reason);
+            // The run may end before the one to blame hears of it.
+            for (const { worker, why } of fact.view.retry?.barred ?? [])
+              if (why === 'differs') blamed.add(worker);
           } else tell(() => `${name} ${JSON.stringify(fact)}`);
         },
         onNote(_process, text) {
