@@ -39,7 +39,7 @@ describe('lvnet --help', function () {
     it(`shows an example of ${command}`, async () => {
       const { code, stdout, stderr } = await runCli([...command.split(' '), '--help'], folder.options());
       assert.deepEqual([code, stderr], [0, '']);
-      const [, example = ''] = stdout.split(/^Example:$/m);
+      const [, example = ''] = stdout.split(/^Examples?:$/m);
       assert.match(example, new RegExp(`lvnet ${command}\\b`));
       assert.doesNotMatch(stdout, /undefined|\bat .*:\d+:\d+/);
     });
