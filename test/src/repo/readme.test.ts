@@ -28,7 +28,7 @@ function helpOf(words: readonly string[]): string {
 function checkLine(words: readonly string[], where: string): void {
   const text = helpOf(words);
   for (const option of words.filter((word) => /^--[a-z]/.test(word))) {
-    const [name = ''] = option.split('=');
+    const [name = ''] = /^--[a-z][a-z-]*/.exec(option) ?? []; // a sentence may go on behind it
     assert.match(text, new RegExp(`${name}\\b`), `${where}: ${words.join(' ')}`);
   }
 }
