@@ -26,8 +26,6 @@ export interface Checking {
   advance(view: View, lookAround: boolean): Promise<void>;
   /** The step may be committed, or is. */
   isPassed(): boolean;
-  /** Two statements differ. */
-  isDisputed(): boolean;
   /** This member has to compute the shard for the check. */
   isAsked(): boolean;
 }
@@ -107,7 +105,6 @@ export function createChecking(context: Context, retrying: Retrying, step: numbe
       if (!isPassed && lookAround && (await isCommitted())) isPassed = true;
     },
     isPassed: () => isPassed,
-    isDisputed: () => new Set([...statements.map((item) => item.sha256), ...own]).size > 1,
     isAsked: () => isAsked,
   };
 }

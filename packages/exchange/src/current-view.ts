@@ -1,6 +1,6 @@
 import { Failure } from '@lvnet/core';
 import type { Context } from './context.js';
-import { rankOf, type View } from './view.js';
+import { rankOf, without, type View } from './view.js';
 
 /**
  * The view as the server has it by now; one that the server lost is put back.
@@ -26,4 +26,11 @@ export function evicted(view: View | undefined): Failure {
     { life: view?.life ?? null, number: view?.number ?? null },
     { message: 'the members went on without this worker', hint: 'It takes a new seat by itself.' },
   );
+}
+
+/** Takes this worker out of the view; false where that changed meanwhile. */
+export async function giveBack(context: Context, view: View, why: string): Promise<boolean> {
+  const { worker, shards } = context.options;
+  const next = without(view, [worker], context.newId(), shards);
+  return context.change(view, next, 'leave', [worker], why);
 }

@@ -44,6 +44,7 @@ interface Case {
   wanted: number;
   stepMs?: number;
   gatherMs?: number;
+  leaseMs?: number;
   /** Default: true. */
   sharedMemory?: boolean;
 }
@@ -285,6 +286,23 @@ describe('exchange with real processes', function () {
     assert.equal(await members[1].end, reference);
     assert.equal(await members[0].end, reference);
     assert.deepEqual(members[0].failures, ['MEMBER_EVICTED']);
+  });
+
+  it('takes a member back that slept for less than its lease, but missed steps', async () => {
+    // Two parts of the vector, which the first two sum up: the third one is missed only until its shard is taken over.
+    const o = { shards: 3, wanted: 3, length: 2, stepMs: 20, steps: 60, leaseMs: 20_000 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b', 'c'].map((name) => start(name, where, o));
+    const [first, , sleeper] = members as [MemberProcess, MemberProcess, MemberProcess];
+    await reaches(first, 5);
+    sleeper.child.kill('SIGSTOP');
+    await reaches(first, (first.steps.at(-1)?.step ?? 0) + 4); // half a second each
+    sleeper.child.kill('SIGCONT');
+    for (const member of members) assert.equal(await member.end, reference);
+    assert.deepEqual(members.map(lost), [0, 0, 0], 'its lease held');
+    assert.deepEqual(sleeper.failures, ['MEMBER_EVICTED'], 'it took a new seat, once');
+    assert.equal(sleeper.steps.at(-1)?.members, 3);
   });
 
   it('refuses a worker that has something else than the members, and says what', async () => {

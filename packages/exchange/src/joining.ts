@@ -1,10 +1,11 @@
 import { keys } from '@lvnet/redis';
 import { Failure } from '@lvnet/core';
 import { cancelled, termsText, type Context } from './context.js';
+import { giveBack } from './current-view.js';
 import type { Replies } from './messages.js';
 import { isGone, nextSuspects, type Suspects } from './evidence.js';
 import { differencesOf, parseTerms, unsuitable } from './terms.js';
-import { firstView, memberOf, without, type View } from './view.js';
+import { firstView, memberOf, type View } from './view.js';
 
 const pollMs = 60;
 /** No member had a lease for so long: they are dead, and not only away while the server came back. */
@@ -137,10 +138,4 @@ async function takeSeat(
   await context.renew();
   const bytes = Buffer.isBuffer(state) ? new Uint8Array(state) : null;
   return { life: view.life, step, source, state: bytes, view };
-}
-
-async function giveBack(context: Context, view: View, why: string): Promise<void> {
-  const { worker, shards } = context.options;
-  const next = without(view, [worker], context.newId(), shards);
-  await context.change(view, next, 'leave', [worker], why);
 }

@@ -20,6 +20,7 @@ interface Settings {
   wanted: number;
   stepMs: number;
   gatherMs: number;
+  leaseMs?: number;
   sharedMemory?: boolean;
 }
 
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
     minMembers: 1,
     wantedMembers: settings.wanted,
     gatherMs: settings.gatherMs,
+    ...(settings.leaseMs === undefined ? {} : { leaseMs: settings.leaseMs }),
     sharedMemory: settings.sharedMemory ?? true,
     terms: { version: settings.version ?? '1' },
     hasLived: existsSync(join(folder, 'life1')),

@@ -112,8 +112,6 @@ export type ExchangeFact =
   | { kind: 'refused'; message: string }
   /** Leaves computed in place of somebody slow. */
   | { kind: 'speculated'; step: number; shard: number }
-  /** A shard that was to be compared was not: who was asked did not answer. */
-  | { kind: 'unchecked'; step: number; shard: number }
   | { kind: 'slept'; seconds: number }
   /** A key of the run holds what no member wrote. */
   | { kind: 'strange'; key: string; found: string }

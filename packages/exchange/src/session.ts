@@ -1,11 +1,12 @@
 import { asFailure } from '@lvnet/core';
 import { keys } from '@lvnet/redis';
 import { bucketTable } from './buckets.js';
+import { giveBack } from './current-view.js';
 import { createContext, type Context, type SessionParts } from './context.js';
 import { join } from './joining.js';
 import type { Replies, Request, ToThread } from './messages.js';
 import { createStepping, type Stepping } from './stepping.js';
-import { rankOf, without } from './view.js';
+import { rankOf } from './view.js';
 
 const beatMs = 400;
 /** A main thread that hangs for so long beyond its limit is ended, so that its supervisor starts another. */
@@ -98,17 +99,15 @@ async function beat(context: Context, stepping: Stepping): Promise<void> {
 /** Gives the seat back, true for the last one; that of a finished run removes every key of it. */
 async function leave(context: Context, finished: boolean): Promise<boolean> {
   const { options, membership } = context;
-  const { worker, shards } = options;
+  const { worker } = options;
   const wasSeated = context.seated;
   let isEmpty = false;
   context.seated = false;
   for (let attempt = 0; wasSeated && attempt < 50; attempt++) {
     const found = await context.insist(() => membership.read());
     if (found === undefined || rankOf(found, worker) < 0) break;
-    const next = without(found, [worker], context.newId(), shards);
-    const why = `${worker} left`;
-    if (!(await context.insist(() => context.change(found, next, 'leave', [worker], why)))) continue;
-    isEmpty = next.members.length === 0;
+    if (!(await context.insist(() => giveBack(context, found, `${worker} left`)))) continue;
+    isEmpty = found.members.length === 1;
     if (finished && isEmpty) await context.insist(() => removeEverything(context));
     break;
   }

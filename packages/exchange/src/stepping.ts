@@ -2,7 +2,7 @@ import type { Bucket } from './buckets.js';
 import { checkedShard } from './check.js';
 import { createChecking, type Checking } from './checking.js';
 import { takenMessage, tensorSeconds, wantMessage, type Context } from './context.js';
-import { currentView, evicted } from './current-view.js';
+import { currentView, evicted, giveBack } from './current-view.js';
 import type { Evidence } from './evidence.js';
 import { createMemory } from './memory.js';
 import { isFollowed } from './neighbours.js';
@@ -20,8 +20,6 @@ const tickMs = 25;
 const lookAroundMs = 100;
 /** Waiting for so long is not usual any more: others are asked to send again. */
 const patienceMs = 1_000;
-/** Several times what a check takes where everybody is awake. */
-const checkPatienceMs = 3_000;
 /** How many leaves the main thread has at a time: the next one waits for it, so that it never waits. */
 const handedOut = 2;
 /** Steps whose sums stay on the server while somebody follows to catch up; else the last two. */
@@ -54,8 +52,6 @@ interface Current {
   poisoned: Set<number>;
   /** Of a step in which a shard is computed twice. */
   checking: Checking | undefined;
-  /** Since when nothing but the check is missing. */
-  doneMs: number | undefined;
   /** The main thread computes the shard for the check. */
   isChecking: boolean;
   shownId: string | undefined;
@@ -146,15 +142,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const shard = checkedShard(step, options.checkEverySteps, shards);
     const checking = shard === undefined ? undefined : createChecking(context, retrying, step, shard);
     return {
-      ...{
-        exchange,
-        weightsSha256,
-        checking,
-        doneMs: undefined,
-        isChecking: false,
-        shownId: undefined,
-        idleSinceMs: undefined,
-      },
+      ...{ exchange, weightsSha256, checking, isChecking: false, shownId: undefined, idleSinceMs: undefined },
       ...{ asked: new Set<number>(), taken: new Map<number, number>(), poisoned: new Set<number>() },
       ...{ lookedMs: nowMs, wantedMs: nowMs },
     };
@@ -196,22 +184,8 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const { attempt } = exchange.position();
     return { kind: 'reduced', attempt, view, bytesIn: bytes.in, bytesOut: bytes.out };
   };
-  const isOver = (now: Current, view: View): boolean => {
-    const { exchange, checking } = now;
-    const isThrough = exchange.isDone(view) && checking?.isPassed() !== false;
-    return isThrough || (exchange.isDone(view) && isUnanswered(now));
-  };
-  /** Only the check is left, and whoever was asked is silent though alive: a hint is not worth a stop. */
-  const isUnanswered = (now: Current): boolean => {
-    const { checking, exchange } = now;
-    if (checking === undefined || checking.isDisputed()) return false;
-    const nowMs = clock.monotonicMs();
-    now.doneMs ??= nowMs;
-    if (nowMs - now.doneMs < Math.max(checkPatienceMs, 10_000 * context.leafTimes.medianSeconds()))
-      return false;
-    send({ kind: 'fact', fact: { kind: 'unchecked', step: exchange.step, shard: checking.shard } });
-    return true;
-  };
+  const isOver = ({ exchange, checking }: Current, view: View): boolean =>
+    exchange.isDone(view) && checking?.isPassed() !== false;
   /** False where the connection broke: everything is asked for anew. */
   const advance = async (now: Current, view: View, lookAround: boolean): Promise<boolean> => {
     try {
@@ -307,7 +281,11 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const head = (await membership.head(view.life)) ?? 0;
     // The sums of two steps stay, those of more only for followers: beyond that nobody can help.
     const isLeftBehind = head > exchange.step && nowMs - (idleSinceMs ?? nowMs) > 3 * patienceMs;
-    if (head > exchange.step + 1 || isLeftBehind) throw evicted(view);
+    if (head > exchange.step + 1 || isLeftBehind) {
+      // With this seat it would begin again where it got it, and nobody has the sums of those steps any more.
+      await giveBack(context, view, `${worker} fell too far behind`);
+      throw evicted(view);
+    }
     await Promise.all(
       exchange.missing().map((bucket) => membership.announce(wantMessage(exchange.step, bucket))),
     );

@@ -72,11 +72,6 @@ export function exchangeNote(fact: ExchangeFact, worker: string): TrainingFact |
       const why = members >= shards ? `${String(shards)} shards can use no more` : 'no more are wanted';
       return { kind: 'note', text: `${worker} stands by: there are ${String(members)} members, and ${why}` };
     }
-    case 'unchecked':
-      return {
-        kind: 'note',
-        text: `step ${String(fact.step)}: shard ${String(fact.shard)} was not compared: who was asked did not answer`,
-      };
     case 'speculated':
       return undefined;
   }

@@ -43,8 +43,8 @@ export interface Device {
   leafMs(): number;
   /** A leaf that comes out wrong this once: not finite. */
   isPoisoned(step: number, shard: number): boolean;
-  /** A leaf that comes out finite and wrong this once. */
-  isWrong(step: number, shard: number): boolean;
+  /** A leaf that comes out finite and wrong this once; `isFirst`: this member's first result for it in the step. */
+  isWrong(step: number, shard: number, isFirst: boolean): boolean;
 }
 
 export interface MemberEvents {
@@ -171,18 +171,17 @@ export function startMember(
 
   async function stepOnce(exchange: ReturnType<typeof exchangeOver>, state: ToyState): Promise<ToyState> {
     const step = state.step + 1;
-    /** What contradicts an earlier result of the same member is not used: only a first one can do harm. */
     const before = new Set<number>();
     for (;;) {
       const found = await exchange.reduce(step, toyHash(state), async (shard, out, skipped) => {
         await process.clock.sleep(device.leafMs());
         toyLeaf(state, shard, skipped, out);
         const isBad = plan.badShards.has(`${String(step)}:${String(shard)}`) && !skipped;
-        const isCompared =
-          shard === checkedShard(step, plan.checkEverySteps, plan.shards) && !before.has(shard);
-        if (isCompared && !skipped && !isBad && hasCompany(exchange, step) && device.isWrong(step, shard))
-          out[0] = (out[0] ?? 0) + 1;
+        const isCompared = shard === checkedShard(step, plan.checkEverySteps, plan.shards);
+        const isFirst = !before.has(shard);
         if (!skipped) before.add(shard);
+        if (isCompared && !skipped && !isBad && hasCompany(exchange, step))
+          if (device.isWrong(step, shard, isFirst)) out[0] = (out[0] ?? 0) + 1;
         return !isBad && !(device.isPoisoned(step, shard) && !skipped);
       });
       if (found.kind === 'badShard') {
