@@ -11,7 +11,8 @@ import {
 import { outputSize, type DenseShape, type ResizeRule } from './dense-kernels.js';
 import { numbers, relativeError } from './kernels.fixture.js';
 import type { KernelSet } from './kernel-set.js';
-import { loadKernels, type NativeKernels } from './native.js';
+import { kernelsOrSkip } from './addon.fixture.js';
+import type { NativeKernels } from './native.js';
 import { referenceKernels as reference } from './reference/index.js';
 
 /** The native results with one, two and three threads are the same bytes, and near the plain loops'. */
@@ -39,13 +40,7 @@ describe('native dense kernels against the plain loops', function () {
   this.timeout(60_000);
   let native: NativeKernels;
   before(function () {
-    const found = loadKernels();
-    if (found === undefined) {
-      if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-      process.stderr.write('      skipped: the addon is not built\n');
-      this.skip();
-    }
-    native = found;
+    native = kernelsOrSkip(this);
   });
 
   // Each result is a chain of up to 4,000 multiply-adds of numbers below 1: the roundings of a random walk of that

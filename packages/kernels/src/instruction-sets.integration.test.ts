@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { skipWithoutAddon } from './addon.fixture.js';
 import { addonPath } from './native.js';
 
 const script = fileURLToPath(new URL('instruction-sets.fixture.js', import.meta.url));
@@ -17,10 +18,7 @@ function runForced(instructionSet: string) {
 describe('each instruction set in a process of its own', function () {
   this.timeout(60_000);
   before(function () {
-    if (existsSync(addonPath)) return;
-    if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-    process.stderr.write('      skipped: the addon is not built\n');
-    this.skip();
+    if (!existsSync(addonPath)) skipWithoutAddon(this);
   });
 
   for (const instructionSet of ['avx512', 'avx2', 'baseline']) {

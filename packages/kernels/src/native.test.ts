@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { emptyLike, irbStatistics, irbWeights, numbers, relativeError } from './kernels.fixture.js';
 import type { Activation, IrbShape, IrbWeights, KernelSet } from './kernel-set.js';
-import { loadKernels, type NativeKernels } from './native.js';
+import { kernelsOrSkip } from './addon.fixture.js';
+import type { NativeKernels } from './native.js';
 import { referenceKernels as reference } from './reference/index.js';
 
 /** Results of one operation by name. */
@@ -36,13 +37,7 @@ describe('native kernels against the plain loops', function () {
   this.timeout(60_000);
   let native: NativeKernels;
   before(function () {
-    const found = loadKernels();
-    if (found === undefined) {
-      if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-      process.stderr.write('      skipped: the addon is not built\n');
-      this.skip();
-    }
-    native = found;
+    native = kernelsOrSkip(this);
   });
 
   for (const volume of volumes)

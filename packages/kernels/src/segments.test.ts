@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
+import { skipWithoutAddon } from './addon.fixture.js';
 import { numbers } from './kernels.fixture.js';
 import { nativeSegments } from './native-segments.js';
 import { createLocalSegments } from './reference/segments.js';
@@ -47,9 +48,7 @@ for (const [title, segments] of [
 ] as const) {
   describe(`${title} segments`, () => {
     before(function () {
-      if (segments !== undefined) return;
-      if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-      this.skip();
+      if (segments === undefined) skipWithoutAddon(this);
     });
 
     for (const halves of [0, 500, length]) {
@@ -85,7 +84,7 @@ for (const [title, segments] of [
 
 describe('native segments', function () {
   before(function () {
-    if (native === undefined) this.skip();
+    if (native === undefined) skipWithoutAddon(this);
   });
 
   it('hold what the plain loops write, bit by bit', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KernelSet } from '../kernel-set.js';
-import { loadKernels } from '../native.js';
+import { kernelsOrSkip } from '../addon.fixture.js';
 import { referenceKernels } from '../reference/index.js';
 import { captureTests, type CapturedTest } from './captured-tests.fixture.js';
 import { outputsOf, type KernelName } from './outputs.fixture.js';
@@ -64,13 +64,7 @@ describe('errors planted in kernels', function () {
   this.timeout(180_000);
   let native: KernelSet;
   before(function () {
-    const found = loadKernels();
-    if (found === undefined) {
-      if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
-      process.stderr.write('      skipped: the addon is not built\n');
-      this.skip();
-    }
-    native = found;
+    native = kernelsOrSkip(this);
   });
 
   it('can be planted in every kernel there is', () => {
