@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { cliFolder, documentOf, runCli, type ErrorDocument } from './cli.fixture.js';
+import type { StepSummary } from './local/bench/step-summary.js';
 
-interface Share {
-  name: string;
-  calls: number;
-  seconds: number;
-  timeShare: number;
-  gflops: number | null;
-  peakShare: number | null;
-  bytes: number;
-}
-
-interface Bench {
+interface Bench extends StepSummary {
   network: string;
   input: number[];
   engine: string;
@@ -20,10 +11,6 @@ interface Bench {
   fmaPeakGflops: number | null;
   loss: number;
   rounds: number[];
-  step: Share;
-  operations: Share[];
-  stages: (Share & { forwardSeconds: number; backwardSeconds: number })[];
-  betweenSeconds: number;
   svg: string;
 }
 
