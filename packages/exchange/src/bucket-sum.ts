@@ -31,7 +31,7 @@ export interface BucketParts {
   bucket: Bucket;
   shards: number;
   wire: Wire;
-  memory: Memory;
+  memory: Memory<Float32Array>;
   /** A shard's whole vector, if this member has it. */
   leafOf: (shard: number) => Float32Array | undefined;
   /** Where the bucket's sum belongs. */

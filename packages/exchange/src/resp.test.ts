@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createParser, type Reply, type Sink } from './resp.js';
-import { createWireBuffers, encodePart, incoming, messageBytes } from './wire.js';
+import { createHalves } from './memory.js';
+import { encodePart, incoming, messageBytes } from './wire.js';
 import { parseTensorKey, tensorKey } from './tensor-keys.js';
 
 const textOf = (reply: Reply): unknown =>
@@ -65,11 +66,11 @@ describe('wire', () => {
   it('carries float32 and bf16 parts with the hash of the weights', () => {
     for (const format of ['float32', 'bf16'] as const) {
       const wire = { format, roundedLength: 5 };
-      const buffers = createWireBuffers();
-      const message = Buffer.concat(encodePart(wire, bucket, values, sha, buffers).pieces);
+      const halves = createHalves();
+      const message = Buffer.concat(encodePart(wire, bucket, values, sha, halves).pieces);
       assert.equal(message.length, 32 + (format === 'bf16' ? 3 * 2 + 3 * 4 : 6 * 4));
       const into = new Float32Array(6);
-      const found = incoming(wire, bucket, into, buffers);
+      const found = incoming(wire, bucket, into, halves);
       assert.equal(found.sink(message.length - 1), undefined);
       assert.equal(found.arrived(), false);
       let at = 0;

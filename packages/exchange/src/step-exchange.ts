@@ -10,7 +10,7 @@ import { attemptOf, isBarred, isSkipped, ownerOf, type View } from './view.js';
 export interface StepParts extends TrafficParts {
   shards: number;
   buckets: readonly Bucket[];
-  memory: Memory;
+  memory: Memory<Float32Array>;
   /** Does another member read this one's memory? Without one: do all of the view, and nobody needs older sums? */
   isNear: (view: View, step: number, worker?: string) => boolean;
   /** Something came or went through: time for the next `advance`. */

@@ -1,27 +1,24 @@
 import type { Bucket } from './buckets.js';
 import { checkedShard } from './check.js';
-import { createChecking, type Checking } from './checking.js';
-import { takenMessage, tensorSeconds, wantMessage, type Context } from './context.js';
+import { createChecking } from './checking.js';
+import { tensorSeconds, wantMessage, type Context } from './context.js';
+import type { CurrentStep } from './current-step.js';
 import { currentView, evicted, giveBack } from './current-view.js';
-import type { Evidence } from './evidence.js';
-import { createMemory } from './memory.js';
+import { createHandingOut } from './handing-out.js';
+import { createFloats, createHalves } from './memory.js';
 import { isFollowed } from './neighbours.js';
 import { createNotices } from './notices.js';
 import type { Leaf, Replies } from './messages.js';
 import { createRetrying } from './retrying.js';
-import { speculate } from './speculate.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
 import type { TensorKey } from './tensor-keys.js';
-import { badShards, isSkipped, shardsOf, type View } from './view.js';
+import { badShards, isSkipped, type View } from './view.js';
 import { createWatching } from './watching.js';
-import { createWireBuffers } from './wire.js';
 
 const tickMs = 25;
 const lookAroundMs = 100;
 /** Waiting for so long is not usual any more: others are asked to send again. */
 const patienceMs = 1_000;
-/** How many leaves the main thread has at a time: the next one waits for it, so that it never waits. */
-const handedOut = 2;
 /** Steps whose sums stay on the server while somebody follows to catch up; else the last two. */
 const followedSteps = 16;
 
@@ -41,40 +38,22 @@ export interface Stepping {
   reset(): Promise<void>;
 }
 
-interface Current {
-  exchange: StepExchange;
-  weightsSha256: string;
-  /** Leaves that the main thread has been asked for. */
-  asked: Set<number>;
-  /** Leaves of this member that somebody computes in its place, and until when that is believed. */
-  taken: Map<number, number>;
-  /** Leaves that were not finite and must not be used. */
-  poisoned: Set<number>;
-  /** Of a step in which a shard is computed twice. */
-  checking: Checking | undefined;
-  /** The main thread computes the shard for the check. */
-  isChecking: boolean;
-  shownId: string | undefined;
-  lookedMs: number;
-  wantedMs: number;
-  idleSinceMs: number | undefined;
-}
-
 export function createStepping(context: Context, buckets: readonly Bucket[]): Stepping {
   const { options, clock, link, membership, neighbours, peers, send } = context;
   const { run, worker, shards } = options;
   const wire = { format: options.wire, roundedLength: options.roundedLength };
-  const [memory, wireBuffers, notices] = [createMemory(), createWireBuffers(), createNotices(link)];
+  const [memory, halves, notices] = [createFloats(), createHalves(), createNotices(link)];
   const isNear = (view: View, step: number, other?: string) =>
     other === undefined ? neighbours.readAll(view, step) : neighbours.reads(other);
   const written = new Map<number, string[]>();
   let early: { key: TensorKey; sender: string }[] = [];
-  let current: Current | undefined;
+  let current: CurrentStep | undefined;
   let previous: StepExchange | undefined;
   let isReducing = false;
   let seen = { id: '', workers: new Set<string>() };
   const watching = createWatching(context);
   const retrying = createRetrying(context);
+  const handing = createHandingOut(context);
 
   context.onAnnounced = (key, sender) => {
     const { step } = key.position;
@@ -115,7 +94,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
 
   // ---- one step
 
-  const open = async (step: number, weightsSha256: string): Promise<Current> => {
+  const open = async (step: number, weightsSha256: string): Promise<CurrentStep> => {
     // Again: the leaves are still there.
     if (current?.exchange.step === step && current.weightsSha256 === weightsSha256) return current;
     await previous?.idle(); // its sum's place is used again
@@ -125,7 +104,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const sum = new Float32Array(options.sums[step % 2 === 0 ? 0 : 1]);
     const exchange = createStepExchange(
       {
-        ...{ link, notices, run, worker, shards, buckets, wire, memory, wireBuffers, peers, isNear },
+        ...{ link, notices, run, worker, shards, buckets, wire, memory, halves, peers, isNear },
         expireSeconds: tensorSeconds,
         onProgress: () => {
           context.wake();
@@ -167,7 +146,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
         if (await context.insist(() => retrying.confess(view, step, poisoned))) now.poisoned.delete(poisoned);
         continue;
       }
-      handOut(now, view);
+      handing.handOut(now, view);
       const lookAround = clock.monotonicMs() - now.lookedMs > lookAroundMs;
       if (!(await advance(now, view, lookAround))) continue;
       if (lookAround) {
@@ -184,12 +163,12 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     const { attempt } = exchange.position();
     return { kind: 'reduced', attempt, view, bytesIn: bytes.in, bytesOut: bytes.out };
   };
-  const isOver = ({ exchange, checking }: Current, view: View): boolean =>
+  const isOver = ({ exchange, checking }: CurrentStep, view: View): boolean =>
     exchange.isDone(view) && checking?.isPassed() !== false;
   /** False where the connection broke: everything is asked for anew. */
-  const advance = async (now: Current, view: View, lookAround: boolean): Promise<boolean> => {
+  const advance = async (now: CurrentStep, view: View, lookAround: boolean): Promise<boolean> => {
     try {
-      now.exchange.advance(view, ownShards(now, view), lookAround);
+      now.exchange.advance(view, handing.ownShards(now, view), lookAround);
       previous?.advance(view, new Set(), false);
       return true;
     } catch (error) {
@@ -198,82 +177,25 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     }
   };
   /** Who went may have finished this step: then all of it is there, and nothing is computed again. */
-  const settleViewChange = async (now: Current, view: View): Promise<void> => {
+  const settleViewChange = async (now: CurrentStep, view: View): Promise<void> => {
     const isNew = now.shownId !== undefined && now.shownId !== view.id;
     now.shownId = view.id;
     if (!isNew || !(await advance(now, view, true))) return;
     await now.exchange.idle();
   };
 
-  // ---- who computes what
-
-  /** Leaves that this member delivers: its own, but for those that somebody else took over. */
-  const ownShards = (now: Current, view: View): Set<number> => {
-    const nowMs = clock.monotonicMs();
-    const own = shardsOf(view, worker, now.exchange.step, shards);
-    const isTaken = (shard: number) => !now.exchange.hasLeaf(shard) && (now.taken.get(shard) ?? 0) > nowMs;
-    return new Set(own.filter((shard) => !isTaken(shard)));
-  };
-  const handOut = (now: Current, view: View): void => {
-    const { exchange, asked } = now;
-    const own = [...ownShards(now, view)];
-    for (const shard of own) {
-      if (asked.size >= handedOut) break;
-      if (!exchange.hasLeaf(shard) && !asked.has(shard)) ask(now, shard);
-    }
-    if (needsCheck(now, own) && asked.size < handedOut) askForCheck(now);
-    context.progress.done = own.filter((shard) => exchange.hasLeaf(shard)).length;
-    const isIdle = asked.size === 0 && !now.isChecking && context.progress.done === own.length;
-    now.idleSinceMs = isIdle ? (now.idleSinceMs ?? clock.monotonicMs()) : undefined;
-  };
-  const ask = ({ asked, exchange, isChecking }: Current, shard: number): void => {
-    if (asked.size === 0 && !isChecking) context.progress.startedMs = clock.monotonicMs();
-    asked.add(shard);
-    const skipped = context.view !== undefined && isSkipped(context.view, shard, exchange.step);
-    send({ kind: 'compute', step: exchange.step, shard, skipped, isCheck: false });
-  };
-  /** What a member computes for the sum anyway needs no computing for the check, the first time. */
-  const needsCheck = ({ checking, isChecking, exchange, asked }: Current, own: readonly number[]): boolean =>
-    checking?.isAsked() === true &&
-    !isChecking &&
-    !asked.has(checking.shard) &&
-    (exchange.hasLeaf(checking.shard) || !own.includes(checking.shard));
-  const askForCheck = (now: Current): void => {
-    const { exchange, asked, checking } = now;
-    if (checking === undefined) return;
-    if (asked.size === 0) context.progress.startedMs = clock.monotonicMs();
-    now.isChecking = true;
-    send({ kind: 'compute', step: exchange.step, shard: checking.shard, skipped: false, isCheck: true });
-  };
-  /** Computes a leaf in place of somebody slow. */
-  const help = async (now: Current, view: View, evidence: ReadonlyMap<string, Evidence>): Promise<void> => {
-    const { idleSinceMs, exchange, asked, taken } = now;
-    if (idleSinceMs === undefined) return;
-    const waitedMs = clock.monotonicMs() - idleSinceMs;
-    const held = Array.from({ length: shards }, (_, shard) => shard).filter((shard) =>
-      exchange.hasLeaf(shard),
-    );
-    const { step } = exchange;
-    const known = new Set([...held, ...asked, ...taken.keys()]);
-    const shard = speculate({ view, me: worker, step, leaves: shards, evidence, taken: known, waitedMs });
-    if (shard === undefined) return;
-    await membership.announce(takenMessage(step, shard));
-    send({ kind: 'fact', fact: { kind: 'speculated', step, shard } });
-    ask(now, shard);
-  };
-
   // ---- the others
 
-  const look = async (now: Current, view: View): Promise<void> => {
+  const look = async (now: CurrentStep, view: View): Promise<void> => {
     context.viewIsOld = true; // also catches a view message that was lost
     const evidence = await watching.look(view, now.exchange.step);
     await now.checking?.advance(view, true);
     if (evidence === undefined || evidence.size === 0) return;
-    await help(now, view, evidence);
+    await handing.help(now, view, evidence);
     await insistOnSums(now, view);
   };
   /** After a long wait: asks whoever has what is missing, and notices when the others are far ahead. */
-  const insistOnSums = async (now: Current, view: View): Promise<void> => {
+  const insistOnSums = async (now: CurrentStep, view: View): Promise<void> => {
     const { exchange, idleSinceMs } = now;
     const nowMs = clock.monotonicMs();
     if (nowMs - (idleSinceMs ?? nowMs) < patienceMs || nowMs - now.wantedMs < patienceMs) return;

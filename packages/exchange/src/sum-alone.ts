@@ -1,6 +1,6 @@
 import { createBucketSum } from './bucket-sum.js';
 import { bucketTable } from './buckets.js';
-import { createMemory } from './memory.js';
+import { createFloats } from './memory.js';
 import type { WireFormat } from './wire.js';
 
 /**
@@ -14,7 +14,7 @@ export function sumAlone(
   wire: { wire: WireFormat; roundedLength: number },
 ): Float32Array {
   const length = leaves[0]?.length ?? 0;
-  const memory = createMemory();
+  const memory = createFloats();
   const sum = new Float32Array(length);
   for (const bucket of bucketTable(length)) {
     const sums = createBucketSum({

@@ -2,10 +2,11 @@ import { Failure } from '@lvnet/core';
 import type { Bucket } from './buckets.js';
 import type { Link } from './link.js';
 import { isOtherType } from './membership.js';
+import type { Memory } from './memory.js';
 import type { Notices } from './notices.js';
 import type { PeerMemory } from './peer-memory.js';
 import { tensorKey, type TensorKey } from './tensor-keys.js';
-import { encodePart, incoming, messageBytes, type Wire, type WireBuffers } from './wire.js';
+import { encodePart, incoming, messageBytes, type Wire } from './wire.js';
 
 export interface TrafficParts {
   link: Link;
@@ -13,7 +14,7 @@ export interface TrafficParts {
   run: string;
   worker: string;
   wire: Wire;
-  wireBuffers: WireBuffers;
+  halves: Memory<Uint16Array>;
   /** What members on this machine share. */
   peers: PeerMemory | undefined;
   /** Keys expire after so long, whatever happens. */
@@ -42,7 +43,7 @@ export interface Traffic {
 }
 
 export function createTraffic(parts: TrafficParts, step: number, weightsSha256: string): Traffic {
-  const { link, notices, run, worker, wire, wireBuffers, peers } = parts;
+  const { link, notices, run, worker, wire, halves, peers } = parts;
   const bytes = { in: 0, out: 0 };
   const senders = new Map<string, string>();
   const written = new Set<string>();
@@ -51,7 +52,7 @@ export function createTraffic(parts: TrafficParts, step: number, weightsSha256: 
   };
   const toServer = async (name: string, bucket: Bucket, values: Float32Array, to: string) => {
     written.add(name);
-    const message = encodePart(wire, bucket, values, weightsSha256, wireBuffers);
+    const message = encodePart(wire, bucket, values, weightsSha256, halves);
     await Promise.all([
       link.command(['SET', name, message.pieces, 'EX', parts.expireSeconds]),
       link.command(['PUBLISH', to, `${name} ${worker}`]),
@@ -82,7 +83,7 @@ export function createTraffic(parts: TrafficParts, step: number, weightsSha256: 
     async fetch(key, bucket, into) {
       if (find(key, bucket, into)) return true;
       const name = tensorKey(run, key);
-      const message = incoming(wire, bucket, into, wireBuffers);
+      const message = incoming(wire, bucket, into, halves);
       const reply = await link.command(['GET', name], message.sink).catch((error: unknown) => {
         if (!isOtherType(error)) throw error;
         parts.onStrange(name, error.message);

@@ -1,5 +1,6 @@
 import { loadKernels, referenceKernels } from '@lvnet/kernels';
 import type { Bucket } from './buckets.js';
+import type { Memory } from './memory.js';
 import type { Sink } from './resp.js';
 
 export type WireFormat = 'float32' | 'bf16';
@@ -45,24 +46,6 @@ const bytesOf = (values: Float32Array | Uint16Array): Uint8Array =>
 export const messageBytes = (wire: Wire, bucket: Bucket): number =>
   hashBytes + (bucket.end - bucket.start) * 4 - roundedCount(wire, bucket) * 2;
 
-/** Room for what is under way as bfloat16, used again and again: fresh arrays cost more than the conversion. */
-export interface WireBuffers {
-  take(count: number): Uint16Array;
-  give(values: Uint16Array): void;
-}
-
-export function createWireBuffers(): WireBuffers {
-  const free = new Map<number, Uint16Array[]>();
-  return {
-    take: (count) => free.get(count)?.pop() ?? new Uint16Array(count),
-    give(values) {
-      const known = free.get(values.length);
-      if (known === undefined) free.set(values.length, [values]);
-      else known.push(values);
-    },
-  };
-}
-
 export interface Outgoing {
   /** What travels as float32 is not copied and must stay as it is until the message is sent. */
   pieces: readonly Uint8Array[];
@@ -75,15 +58,15 @@ export function encodePart(
   bucket: Bucket,
   values: Float32Array,
   weightsSha256: string,
-  buffers: WireBuffers,
+  halves: Memory<Uint16Array>,
 ): Outgoing {
   const count = roundedCount(wire, bucket);
-  const half = buffers.take(count);
+  const half = halves.take(count);
   if (count > 0) kernels.roundToBf16(half, values.subarray(0, count));
   return {
     pieces: [Buffer.from(weightsSha256, 'hex'), bytesOf(half), bytesOf(values.subarray(count))],
     release: () => {
-      buffers.give(half);
+      halves.give(half);
     },
   };
 }
@@ -102,10 +85,15 @@ export interface Incoming {
 }
 
 /** @param values where the message's values are to go */
-export function incoming(wire: Wire, bucket: Bucket, values: Float32Array, buffers: WireBuffers): Incoming {
+export function incoming(
+  wire: Wire,
+  bucket: Bucket,
+  values: Float32Array,
+  halves: Memory<Uint16Array>,
+): Incoming {
   const count = roundedCount(wire, bucket);
   const hash = Buffer.alloc(hashBytes);
-  const half = buffers.take(count);
+  const half = halves.take(count);
   const pieces = [hash, bytesOf(half), bytesOf(values.subarray(count))];
   let fits = false;
   return {
@@ -119,7 +107,7 @@ export function incoming(wire: Wire, bucket: Bucket, values: Float32Array, buffe
       if (count > 0) kernels.fromBf16(values.subarray(0, count), half);
     },
     release: () => {
-      buffers.give(half);
+      halves.give(half);
     },
   };
 }
