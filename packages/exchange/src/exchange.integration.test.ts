@@ -137,8 +137,8 @@ describe('exchange with real processes', function () {
     member.facts.filter((fact) => fact.kind === 'view' && fact.reason === 'lost').length;
 
   /**
-   * Every shard of every step, and none twice but with a reason that is told: in place of somebody slow, or
-   * since the view changed while a slow member had not seen it yet.
+   * Every shard of every step, and none twice but with a reason that is told: in place of somebody slow, in the
+   * first step of a new deal, which a slow member had not seen yet, or since somebody was given up.
    */
   function assertComputedOnce(members: readonly MemberProcess[], o: { shards: number; steps: number }): void {
     const facts = members.flatMap((member) => member.facts);
@@ -146,16 +146,17 @@ describe('exchange with real processes', function () {
     const helped = new Set(
       facts.flatMap((fact) => (fact.kind === 'speculated' ? [nameOf(fact.step, fact.shard)] : [])),
     );
-    const changed = facts.some(
-      (fact) => fact.kind === 'view' && ['balance', 'lost', 'hung'].includes(fact.reason),
-    );
+    const views = facts.flatMap((fact) => (fact.kind === 'view' ? [fact] : []));
+    const dealt = new Set(views.map(({ view }) => String(view.nextFrom)));
+    const isAnybodyLost = views.some(({ reason }) => reason === 'lost' || reason === 'hung');
     const computed = members.flatMap((member) =>
       member.steps.flatMap((done) => done.computed.map((shard) => nameOf(done.step, shard))),
     );
     const once = new Set(computed);
     assert.equal(once.size, o.shards * o.steps, 'every shard was computed');
     const again = computed.filter((name) => !once.delete(name) && !helped.has(name));
-    assert.ok(again.length === 0 || changed, `computed twice: ${again.join(', ')}; ${JSON.stringify(facts)}`);
+    const unexplained = again.filter((name) => !isAnybodyLost && !dealt.has(name.split('/')[0] ?? ''));
+    assert.deepEqual(unexplained, [], `computed twice; ${JSON.stringify(facts)}`);
   }
 
   for (const [shards, way] of [
@@ -187,7 +188,11 @@ describe('exchange with real processes', function () {
   });
 
   it('sends sums through the memory that members share, not over the server', async function () {
-    if (nativeSegments() === undefined) return this.skip();
+    if (nativeSegments() === undefined) {
+      if (process.env['CI'] !== undefined) throw new Error('CI needs the addon');
+      process.stderr.write('      skipped: the addon is not built\n');
+      this.skip();
+    }
     const client = await connectRedis(redis.url, { role: 'command', name: 'test' });
     const writes = async () =>
       Number(/cmdstat_set:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0);

@@ -8,7 +8,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sleep } from '@lvnet/core';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { createStrikes } from '../chaos/strikes.js';
 import { createRandom } from '../simulation/world.js';
@@ -83,7 +82,6 @@ function withEverythingKilled(): Case {
       await cluster.until(run, 'half-way', limitMs, (s) => s.step >= steps / 2);
       for (const worker of workers.splice(0)) await worker.kill();
       await cluster.crashRedis('tensors', { downMs: 500, keeps: false });
-      await sleep(500);
       await begin(cluster);
       return 1;
     },

@@ -35,6 +35,11 @@ interface RunBatch {
   ) => Promise<FileResult[]>;
 }
 
+interface Files {
+  listTests: (root: string) => { name: string }[];
+  longest: readonly string[];
+}
+
 interface Summary {
   summary: (
     results: readonly FileResult[],
@@ -81,6 +86,12 @@ describe('the test harness', function () {
     );
     assert.match(tests[1]?.error ?? '', /Expected values to be strictly equal/);
     assert.match(output, /some words/);
+  });
+
+  it('knows the files that it begins first', async () => {
+    const { listTests, longest } = await infraModule<Files>('test/files.mjs');
+    const names = listTests(repository).map(({ name }) => name);
+    for (const name of longest) assert.ok(names.includes(name), `${name} is a test file`);
   });
 
   it('counts a failing hook', async () => {
