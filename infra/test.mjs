@@ -31,9 +31,9 @@ if (unknown !== undefined) {
 /** @param {readonly string[]} names */
 async function test(names) {
   const tests = listTests(root).filter(
-    ({ group, source }) =>
+    ({ group, source, name }) =>
       (!options.includes('--unit') || group === 'unit') &&
-      (names.length === 0 || names.some((name) => source.includes(name))),
+      (names.length === 0 || names.some((text) => source.includes(text) || name.includes(text))),
   );
   const coverage = options.includes('--coverage') ? await import('./test/coverage.mjs') : undefined;
   await coverage?.startCoverage(root);

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { onStop } from '../setup/stop.mjs';
+import { alone } from './files.mjs';
 import { runBatch } from './run-batch.mjs';
 import { runFile } from './run-file.mjs';
 
@@ -7,12 +8,13 @@ import { runFile } from './run-file.mjs';
  * @typedef {import('./files.mjs').TestFile} TestFile
  * @typedef {import('./run-file.mjs').FileResult} FileResult
  * @typedef {import('./run-file.mjs').TestResult} TestResult
- * @typedef {{ signal: AbortSignal, write: (text: string) => void, startMs: number }} Work
+ * @typedef {{ signal: AbortSignal, write: (text: string) => void, startMs: number, lanes: number }} Work
  */
 
 /**
  * Runs the files in as many lanes as there are processors and tells of each as it ends: first the unit tests,
- * each package's in one process, then the others, each file in a process of its own. Ctrl-C ends everything
+ * each package's in one process, then the others, each file in a process of its own, and last those that bear no
+ * neighbour. Ctrl-C ends everything
  * and exits with 130.
  *
  * @param {readonly TestFile[]} files in the order in which they are begun
@@ -23,26 +25,33 @@ export async function runGroups(files, { root, write }) {
   const { signal, release } = stopOnSignals();
   const work = { signal, write, startMs: performance.now() };
   const units = files.filter(({ group }) => group === 'unit');
-  const others = files.filter(({ group }) => group !== 'unit');
+  const quiet = files.filter(({ name }) => alone.includes(name));
+  const others = files.filter((file) => !units.includes(file) && !quiet.includes(file));
+  const runBatchOfUnits = async (/** @type {TestFile[]} */ batch) => {
+    const done = await runBatch(batch, { root, signal });
+    for (const result of done) write(fileLine(result));
+    return done;
+  };
+  const runOne = async (/** @type {TestFile} */ file) => {
+    // The tests of two files would mix: told one by one only where there is one.
+    const isLive = files.length === 1;
+    const onTest = (/** @type {TestResult} */ test) => {
+      if (isLive) write(testLine(test));
+    };
+    const result = await runFile(file, { root, signal, onTest });
+    write(`${fileLine(result)}${isLive ? '' : result.tests.map(testLine).join('')}`);
+    return [result];
+  };
   const results = [
-    ...(await stage('unit', byPackage(units), work, async (batch) => {
-      const done = await runBatch(batch, { root, signal });
-      for (const result of done) write(fileLine(result));
-      return done;
-    })),
-    ...(await stage('integration, chaos, repository', others, work, async (file) => {
-      // The tests of two files would mix: told one by one only where there is one.
-      const onTest =
-        others.length > 1
-          ? undefined
-          : (/** @type {TestResult} */ test) => {
-              write(testLine(test));
-            };
-      const result = await runFile(file, { root, signal, ...(onTest && { onTest }) });
-      const lines = onTest === undefined ? result.tests.map(testLine).join('') : '';
-      write(`${fileLine(result)}${lines}`);
-      return [result];
-    })),
+    ...(await stage('unit', byPackage(units), { ...work, lanes: availableParallelism() }, runBatchOfUnits)),
+    // Most files start several busy processes of their own.
+    ...(await stage(
+      'integration, chaos, repository',
+      others,
+      { ...work, lanes: Math.min(4, availableParallelism()) },
+      runOne,
+    )),
+    ...(await stage('one by one', quiet, { ...work, lanes: 1 }, runOne)),
   ];
   release();
   return results;
@@ -56,7 +65,7 @@ export async function runGroups(files, { root, write }) {
  * @param {(item: T) => Promise<FileResult[]>} runOne
  * @returns {Promise<FileResult[]>}
  */
-async function stage(title, items, { signal, write, startMs }, runOne) {
+async function stage(title, items, { signal, write, startMs, lanes }, runOne) {
   if (items.length === 0) return [];
   write(`\n${title}\n`);
   const beganMs = performance.now();
@@ -67,13 +76,10 @@ async function stage(title, items, { signal, write, startMs }, runOne) {
     for (let item = waiting.shift(); item !== undefined && !signal.aborted; item = waiting.shift())
       results.push(...(await runOne(item)));
   };
-  await Promise.all(Array.from({ length: lanes() }, lane));
+  await Promise.all(Array.from({ length: lanes }, lane));
   write(`  took ${seconds(performance.now() - beganMs)}, ${seconds(performance.now() - startMs)} in all\n`);
   return results;
 }
-
-/** Most files start several busy processes of their own. */
-const lanes = () => Math.min(4, availableParallelism());
 
 /**
  * @param {readonly TestFile[]} files

@@ -38,6 +38,7 @@ interface RunBatch {
 interface Files {
   listTests: (root: string) => { name: string }[];
   longest: readonly string[];
+  alone: readonly string[];
 }
 
 interface Summary {
@@ -88,10 +89,10 @@ describe('the test harness', function () {
     assert.match(output, /some words/);
   });
 
-  it('knows the files that it begins first', async () => {
-    const { listTests, longest } = await infraModule<Files>('test/files.mjs');
+  it('knows the files that it begins first and those that it runs alone', async () => {
+    const { listTests, longest, alone } = await infraModule<Files>('test/files.mjs');
     const names = listTests(repository).map(({ name }) => name);
-    for (const name of longest) assert.ok(names.includes(name), `${name} is a test file`);
+    for (const name of [...longest, ...alone]) assert.ok(names.includes(name), `${name} is a test file`);
   });
 
   it('counts a failing hook', async () => {
