@@ -73,14 +73,10 @@ export function createMembership({
     link.command(['EVAL', lua, names.length, ...names, ...args]);
   const view = keys.view(run);
 
-  const evidenceOf = async (name: string): Promise<Evidence> => {
-    // Whoever takes a seat writes its lease before it gives up its place as standby: asked in this order, one is there.
-    const standby = await command('GET', keys.standby(run, name));
-    const text = (await command('GET', keys.lease(run, name))) ?? standby;
-    const lease = readLease(text);
-    if (lease.connection === undefined) return { ...lease, disconnected: true };
-    const listed = await command('CLIENT', 'LIST', 'ID', lease.connection);
-    return { ...lease, disconnected: listed === null || listed.trim() === '' };
+  const listed = async (connections: readonly string[]): Promise<ReadonlySet<string>> => {
+    if (connections.length === 0) return new Set();
+    const text = String(await link.command(['CLIENT', 'LIST', 'ID', ...connections]));
+    return new Set([...text.matchAll(/^id=(\d+)/gm)].map(([, id = '']) => id));
   };
   return {
     async read() {
@@ -131,8 +127,19 @@ export function createMembership({
       return [...new Set(found)].sort();
     },
     async evidence(workers) {
-      const found = await Promise.all(workers.map(evidenceOf));
-      return new Map(workers.map((name, i) => [name, found[i] as Evidence]));
+      if (workers.length === 0) return new Map();
+      // At once: whoever takes a seat writes its lease before it gives up its place as standby, so one is there.
+      const names = workers.flatMap((name) => [keys.lease(run, name), keys.standby(run, name)]);
+      const texts = (await link.command(['MGET', ...names])) as (Buffer | null)[];
+      const leases = workers.map((_, i) => readLease((texts[2 * i] ?? texts[2 * i + 1])?.toString() ?? null));
+      const connections = leases.flatMap(({ connection = '' }) =>
+        /^\d+$/.test(connection) ? [connection] : [],
+      );
+      const alive = await listed(connections);
+      const isAlive = ({ connection = '' }: (typeof leases)[number]) => alive.has(connection);
+      return new Map(
+        leases.map((lease, i) => [workers[i] ?? '', { ...lease, disconnected: !isAlive(lease) }]),
+      );
     },
     async retry({ life, number, id }, next, step) {
       const args = [life, number, id, JSON.stringify(next), keepSeconds, step];

@@ -187,9 +187,16 @@ export function createStepExchange(
     const nodes = [...heard].filter((name) => name !== whole).map(parseNode);
     await Promise.all(nodes.map((node) => fetchNode(sums, node)));
     if (sums.finish() || !lookAround) return;
-    await fetchSum(sums); // a former owner may have found it
+    if (traffic.find(keyOf(sums.bucket), sums.bucket, placeOf(sums))) sums.done(); // a former owner found it
     if (sums.isDone()) return;
-    await Promise.all(missingNodes(sums).map((node) => findNode(sums, node)));
+    for (const node of missingNodes(sums)) findNode(sums, node);
+    if (sums.finish()) return;
+    const wanted = [undefined, ...missingNodes(sums)];
+    // As a rule nothing is there, since others still compute: one question for all of it.
+    if (!(await traffic.isAnyOnServer(wanted.map((node) => keyOf(sums.bucket, node))))) return;
+    await fetchSum(sums);
+    if (sums.isDone()) return;
+    await Promise.all(missingNodes(sums).map((node) => fetchNode(sums, node)));
     sums.finish();
   };
   /** Nodes that hold a missing leaf: others may have summed up as they liked. */
@@ -200,14 +207,11 @@ export function createStepExchange(
     }
     return [...nodes.values()];
   };
-  const findNode = async (sums: BucketSum, node: Node): Promise<void> => {
-    const key = keyOf(sums.bucket, node);
+  /** What a message on its way, or a lost one, would have told of. */
+  const findNode = (sums: BucketSum, node: Node): void => {
     const values = sums.take();
-    if (traffic.find(key, sums.bucket, values)) sums.add(node, values);
-    else {
-      sums.drop(values);
-      if (await traffic.isOnServer(key)) await fetchNode(sums, node);
-    }
+    if (traffic.find(keyOf(sums.bucket, node), sums.bucket, values)) sums.add(node, values);
+    else sums.drop(values);
   };
   const turn = async (channel: Channel, moment: Moment) => {
     const { sums, heard } = channel;

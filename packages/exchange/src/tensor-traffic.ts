@@ -35,7 +35,7 @@ export interface Traffic {
   fetch(key: TensorKey, bucket: Bucket, into: Float32Array): Promise<boolean>;
   /** The same from the memory of others only. */
   find(key: TensorKey, bucket: Bucket, into: Float32Array): boolean;
-  isOnServer(key: TensorKey): Promise<boolean>;
+  isAnyOnServer(keys: readonly TensorKey[]): Promise<boolean>;
   /** Who said that it wrote a key. */
   announced(key: TensorKey, sender: string): void;
   /** Every key of this step that this member wrote to the server. */
@@ -101,7 +101,8 @@ export function createTraffic(parts: TrafficParts, step: number, weightsSha256: 
       message.release();
       return isThere;
     },
-    isOnServer: async (key) => (await link.command(['EXISTS', tensorKey(run, key)])) === 1,
+    isAnyOnServer: async (wanted) =>
+      Number(await link.command(['EXISTS', ...wanted.map((key) => tensorKey(run, key))])) > 0,
     announced: (key, sender) => void senders.set(tensorKey(run, key), sender),
     written: () => [...written],
   };

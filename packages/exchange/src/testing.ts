@@ -7,6 +7,7 @@ export { exchangeOver, type MemberSide, type SessionPort } from './exchange.js';
 export type { SessionParts } from './context.js';
 export type { Argument, BlobClient } from './blob-client.js';
 export type { Wires } from './link.js';
+export { connectWires } from './open-link.js';
 export type { FromThread, SessionOptions, ToThread } from './messages.js';
 export type { Reply, Sink } from './resp.js';
 export { commitStep, raiseHead, replaceView, restoreView, retryStep, sayChecked } from './scripts.js';

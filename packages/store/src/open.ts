@@ -1,6 +1,5 @@
 import { Failure } from '@lvnet/core';
 import { openDirectoryStore } from './directory-store.js';
-import { openS3Store } from './s3-store.js';
 import type { Store } from './store.js';
 
 /**
@@ -9,7 +8,11 @@ import type { Store } from './store.js';
  */
 export async function openStore(url: string, env: NodeJS.ProcessEnv = process.env): Promise<Store> {
   if (url.startsWith('file:')) return openDirectoryStore(url);
-  if (url.startsWith('s3:')) return openS3Store(url, env);
+  if (url.startsWith('s3:')) {
+    // Loaded where it is used: the SDK is a tenth of what a process needs to start.
+    const { openS3Store } = await import('./s3-store.js');
+    return openS3Store(url, env);
+  }
   throw new Failure(
     'STORE_INVALID',
     { url },

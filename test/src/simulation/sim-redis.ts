@@ -40,7 +40,7 @@ export interface SimRedis {
   /** Ends all connections; the server is away for a while and comes back with this of its data. */
   crash(downMs: number, keeps: 'nothing' | 'everything' | 'a second old'): void;
   isUp(): boolean;
-  /** Every command of a client fails with this message while it is set. */
+  /** Every write of a client fails with this message while it is set. */
   refuse(message: string | undefined): void;
   /** Keys that are there, with their expiry. */
   keys(): { key: string; expires: boolean }[];
@@ -78,7 +78,13 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
     const entry = read(key);
     return entry === undefined ? null : entry.value.toString();
   };
+  const bulk = (key: string): Buffer | null => {
+    const entry = read(key);
+    if (entry === undefined) return null;
+    return typeof entry.value === 'string' ? Buffer.from(entry.value) : entry.value;
+  };
   const write = (key: string, value: string | Buffer, expireMs: number) => {
+    if (refusal !== undefined) throw new Error(refusal);
     data.set(key, { value, expireMs });
     if (typeof value !== 'string') for (const listener of writeListeners) listener(key, value);
   };
@@ -137,40 +143,42 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
       typeof item === 'string' || typeof item === 'number' ? String(item) : '',
     );
     const [command = '', key = ''] = words;
-    if (refusal !== undefined && (command === 'SET' || command === 'EVAL')) return new Error(refusal);
     switch (command) {
-      case 'GET': {
-        const entry = read(key);
-        if (entry === undefined) return null;
-        return typeof entry.value === 'string' ? Buffer.from(entry.value) : entry.value;
-      }
+      case 'GET':
+        return bulk(key);
       case 'SET': {
         const unit = words[3] === 'PX' ? 1 : 1_000;
         write(key, valueOf(args[2]), world.nowMs() + Number(words[4]) * unit);
         return 'OK';
       }
+      case 'MGET':
+        return words.slice(1).map(bulk);
       case 'EXISTS':
-        return read(key) === undefined ? 0 : 1;
+        return words.slice(1).filter((name) => read(name) !== undefined).length;
       case 'DEL':
       case 'UNLINK':
-        return words.slice(1).filter((name) => data.delete(name)).length;
+        return words.slice(1).filter((name) => read(name) !== undefined && data.delete(name)).length;
       case 'EXPIRE': {
         const entry = read(key);
         if (entry !== undefined) entry.expireMs = inSeconds(words[2]);
         return entry === undefined ? 0 : 1;
       }
       case 'PUBLISH': {
-        for (const other of connections) {
-          if (other.channels.has(key) && !weather.losesNotice()) other.push(key, words[2] ?? '');
-        }
-        return 1;
+        const listeners = [...connections].filter(({ channels }) => channels.has(key));
+        for (const other of listeners) if (!weather.losesNotice()) other.push(key, words[2] ?? '');
+        return listeners.length;
       }
       case 'SUBSCRIBE':
         connection.channels.add(key);
-        return ['subscribe', key, 1];
+        return ['subscribe', key, connection.channels.size];
       case 'CLIENT':
         if (key === 'ID') return connection.id;
-        return [...connections].some(({ id }) => String(id) === words[3]) ? `id=${words[3] ?? ''}` : '';
+        return Buffer.from(
+          [...connections]
+            .filter(({ id }) => words.slice(3).includes(String(id)))
+            .map(({ id }) => `id=${String(id)} \n`)
+            .join(''),
+        );
       case 'SCAN': {
         const prefix = (words[3] ?? '').replace(/\*$/, '').replaceAll('\\', '');
         const found = [...data.keys()].filter((name) => name.startsWith(prefix) && read(name) !== undefined);
@@ -182,6 +190,16 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
       }
       default:
         throw new Error(`a command that the simulation does not know: ${command}`);
+    }
+  };
+
+  const answer = (connection: Connection, args: readonly Argument[]): Reply => {
+    try {
+      return execute(connection, args);
+    } catch (error) {
+      // What is a bug of the simulation ends it; a refusal is the client's.
+      if (refusal !== undefined && error instanceof Error && error.message === refusal) return error;
+      throw error;
     }
   };
 
@@ -274,7 +292,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
         if (!connection.open) return;
         if (weather.isPartitioned(process)) world.after(50, go);
         else if (toServer) arrive();
-        else process.later(0, 'message', arrive);
+        else process.reach('message', arrive);
       };
       world.after(atMs - now, go);
     }
@@ -308,7 +326,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
           travel(true, () => {
             if (!up || !isLive()) return;
             // What lies there by now is what the socket sends: whoever changes it too early is found out.
-            const reply = execute(connection, args);
+            const reply = answer(connection, args);
             travel(false, () => {
               if (closed) return;
               pending = pending.filter((other) => other !== item);
