@@ -1,7 +1,7 @@
 import type { Bucket } from './buckets.js';
 import type { Memory } from './memory.js';
 import { isKnown, isLeaf, pathTo, sumInto, type Node } from './tree.js';
-import { add, roundPart, type Wire } from './wire.js';
+import { wireSums, type Wire } from './wire.js';
 
 /** The sum of one bucket over all shards, put together from what this member computed and what others sent. */
 export interface BucketSum {
@@ -14,9 +14,9 @@ export interface BucketSum {
   drop(values: Float32Array): void;
   /** A node's value has come. */
   add(node: Node, values: Float32Array): void;
-  /** Is a node's value there, or can it be had from what is there? */
+  /** Is a node's value given, or can it be had from what is there? */
   isKnown(node: Node): boolean;
-  /** A node's value from what is there: not to be changed, valid until `release`. */
+  /** A node's value from what is there, to be sent: not to be changed, valid until `release`. */
   valueOf(node: Node): Float32Array | undefined;
   /** Fills the place of the sum if all is there. */
   finish(): boolean;
@@ -43,9 +43,6 @@ export function createBucketSum({ bucket, shards, wire, memory, leafOf, place }:
   const nodes = new Map<string, Float32Array>();
   let isDone = false;
   const take = () => memory.take(bucket.end - bucket.start);
-  const round = (values: Float32Array) => {
-    roundPart(wire, bucket, values);
-  };
   const keep = (node: Node, values: Float32Array) => {
     const name = nodeName(node);
     const before = nodes.get(name);
@@ -53,18 +50,10 @@ export function createBucketSum({ bucket, shards, wire, memory, leafOf, place }:
     nodes.set(name, values);
     return values;
   };
-  /** An own leaf's part; on a rounding wire a rounded copy, made once. */
-  const leafPart = (shard: number): Float32Array | undefined => {
-    const part = leafOf(shard)?.subarray(bucket.start, bucket.end);
-    if (part === undefined || wire.format === 'float32') return part;
-    const rounded = take();
-    rounded.set(part);
-    round(rounded);
-    return keep({ lo: shard, hi: shard + 1 }, rounded);
-  };
+  /** An own leaf's part, as it was computed: rounded where it is added or sent. */
+  const leafPart = (shard: number) => leafOf(shard)?.subarray(bucket.start, bucket.end);
   const given = (node: Node) => nodes.get(nodeName(node)) ?? (isLeaf(node) ? leafPart(node.lo) : undefined);
-  const there = (node: Node) => nodes.get(nodeName(node)) ?? (isLeaf(node) ? leafOf(node.lo) : undefined);
-  const sums = { add, round, take, give: memory.give };
+  const sums = { ...wireSums(wire, bucket), take, give: memory.give };
   return {
     bucket,
     isDone: () => isDone,
@@ -74,23 +63,23 @@ export function createBucketSum({ bucket, shards, wire, memory, leafOf, place }:
     take,
     drop: memory.give,
     add: (node, values) => void keep(node, values),
-    isKnown: (node) => isKnown(node, there),
+    isKnown: (node) => isKnown(node, given),
     valueOf(node) {
       const known = given(node);
-      if (known !== undefined || !isKnown(node, there)) return known;
+      if (known !== undefined || !isKnown(node, given)) return known;
       const values = take();
       sumInto(values, node, given, sums);
       return keep(node, values);
     },
     finish() {
-      if (!isKnown(root, there)) return false;
+      if (!isKnown(root, given)) return false;
       sumInto(place, root, given, sums);
       isDone = true;
       return true;
     },
     missingLeaves() {
       const leaves = Array.from({ length: shards }, (_, leaf) => leaf);
-      return leaves.filter((leaf) => pathTo(shards, leaf).every((node) => there(node) === undefined));
+      return leaves.filter((leaf) => pathTo(shards, leaf).every((node) => given(node) === undefined));
     },
     release() {
       for (const values of nodes.values()) memory.give(values);

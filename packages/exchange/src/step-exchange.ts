@@ -65,8 +65,8 @@ interface Channel {
   /** Somebody misses the sum: whoever has it writes it to the server, owner or not. */
   wanted: boolean;
   busy: Promise<void> | undefined;
-  /** Something came while it was busy. */
-  again: boolean;
+  /** Something came since its last turn began: else another turn would find nothing to do. */
+  news: boolean;
 }
 
 /** What holds for all buckets at one moment. */
@@ -98,13 +98,15 @@ export function createStepExchange(
   let retired: Channel[] = [];
   let failure: unknown;
   let closed = false;
+  /** Under which circumstances the last turns began. */
+  let circumstances = '';
 
   const open = (): Channel[] =>
     parts.buckets.map((bucket) => {
       const place = sum.subarray(bucket.start, bucket.end);
       const leafOf = (shard: number) => leaves.get(shard);
       const sums = createBucketSum({ bucket, shards, wire, memory, leafOf, place });
-      return { sums, heard: new Set(), sent: new Map(), wanted: false, busy: undefined, again: false };
+      return { sums, heard: new Set(), sent: new Map(), wanted: false, busy: undefined, news: true };
     });
   /** A retry changes all keys: only the leaves are kept, but for those that are to be computed anew. */
   const follow = (view: View) => {
@@ -124,7 +126,14 @@ export function createStepExchange(
   const hear = (key: TensorKey) => {
     const isNow = key.position.life === position.life && key.position.attempt === position.attempt;
     if (!isNow || channels.length === 0) early.set(tensorKey(run, key), key);
-    else channels[key.bucket]?.heard.add(key.node === undefined ? whole : nodeName(key.node));
+    else {
+      const channel = channels[key.bucket];
+      channel?.heard.add(key.node === undefined ? whole : nodeName(key.node));
+      if (channel !== undefined) channel.news = true;
+    }
+  };
+  const newsForAll = () => {
+    for (const channel of channels) channel.news = true;
   };
   const keyOf = (bucket: Bucket, node?: Node): TensorKey => ({ position, bucket: bucket.index, node });
 
@@ -234,6 +243,8 @@ export function createStepExchange(
     return channel.sums.isDone() && isTold && (!mustTell || channel.busy === undefined);
   };
   const wayOf = (view: View): Way => (parts.isNear(view, step) ? 'memory' : 'server');
+  const readersIn = (view: View): string =>
+    view.members.map((member) => (parts.isNear(view, step, member.worker) ? '1' : '0')).join('');
   const nodesOf = (own: ReadonlySet<number>): Node[] => [
     ...cover(shards, (shard) => own.has(shard)),
     ...[...leaves.keys()].filter((shard) => !own.has(shard)).map((shard) => ({ lo: shard, hi: shard + 1 })),
@@ -241,15 +252,15 @@ export function createStepExchange(
 
   const start = (channel: Channel, moment: Moment) => {
     const wasDone = channel.sums.isDone();
-    channel.again = false;
+    channel.news = false;
     channel.busy = turn(channel, moment)
       .catch((error: unknown) => {
         failure ??= error;
+        channel.news = true;
       })
       .finally(() => {
         channel.busy = undefined;
-        const news = failure !== undefined || channel.again || channel.sums.isDone() !== wasDone;
-        if (news) parts.onProgress();
+        if (channel.news || channel.sums.isDone() !== wasDone) parts.onProgress();
       });
   };
 
@@ -263,7 +274,10 @@ export function createStepExchange(
     step,
     bytes: traffic.bytes,
     position: () => position,
-    leaf: (shard, values) => void leaves.set(shard, values),
+    leaf(shard, values) {
+      leaves.set(shard, values);
+      newsForAll();
+    },
     hasLeaf: (shard) => leaves.has(shard),
     announced(key, sender) {
       traffic.announced(key, sender);
@@ -274,12 +288,16 @@ export function createStepExchange(
       failure = undefined;
       if (thrown !== undefined) throw thrown as Error;
       follow(view);
-      const moment = { view, nodes: nodesOf(own), way: wayOf(view), lookAround };
-      for (const channel of channels) {
-        if (!channel.wanted && isSettled(channel, view, moment.way)) continue;
-        if (channel.busy === undefined) start(channel, moment);
-        else channel.again = true;
-      }
+      const way = wayOf(view);
+      const now = `${view.id} ${way} ${readersIn(view)} ${[...own].join()}`;
+      if (now !== circumstances || lookAround) newsForAll();
+      circumstances = now;
+      const open = channels.filter(
+        (channel) => channel.news && (channel.wanted || !isSettled(channel, view, way)),
+      );
+      if (open.length === 0) return;
+      const moment = { view, nodes: nodesOf(own), way, lookAround };
+      for (const channel of open) if (channel.busy === undefined) start(channel, moment);
     },
     isDone: (view) => {
       const way = wayOf(view);
@@ -292,6 +310,7 @@ export function createStepExchange(
         if (bucket !== undefined && bucket !== channel.sums.bucket.index) continue;
         channel.sent.clear();
         channel.wanted = true;
+        channel.news = true;
       }
     },
     async close() {

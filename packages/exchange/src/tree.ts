@@ -45,10 +45,10 @@ export function pathTo(leaves: number, leaf: number): Node[] {
 }
 
 export interface NodeSums {
-  /** sum = a + b; the sum may take the place of either. */
+  /** sum = a + b, all three as they travel on the wire; the sum may take the place of either. */
   add(a: Float32Array, b: Float32Array, sum: Float32Array): void;
-  /** Applied to every node from leaf to root, whether it travels or not. */
-  round(values: Float32Array): void;
+  /** A value as it travels. */
+  copy(from: Float32Array, into: Float32Array): void;
   /** Memory for a part of the sum; handed back once it is used up. */
   take(): Float32Array;
   give(values: Float32Array): void;
@@ -64,12 +64,13 @@ export function isKnown(node: Node, given: Given): boolean {
 
 /**
  * Fills `into` with a node's value from those given, adding only what is not given. The order of additions
- * depends on the tree alone. The node must be known.
+ * depends on the tree alone, and every node from leaf to root is rounded, whether it travels or not. The node must
+ * be known.
  */
 export function sumInto(into: Float32Array, node: Node, given: Given, sums: NodeSums): void {
   const known = given(node);
   if (known !== undefined) {
-    into.set(known);
+    sums.copy(known, into);
     return;
   }
   const [left, right] = parts(node);
@@ -86,5 +87,4 @@ export function sumInto(into: Float32Array, node: Node, given: Given, sums: Node
     sums.add(first, values, into);
     sums.give(values);
   }
-  sums.round(into);
 }

@@ -2,6 +2,7 @@ import { loadKernels, referenceKernels } from '@lvnet/kernels';
 import type { Bucket } from './buckets.js';
 import type { Memory } from './memory.js';
 import type { Sink } from './resp.js';
+import type { NodeSums } from './tree.js';
 
 export type WireFormat = 'float32' | 'bf16';
 
@@ -16,21 +17,25 @@ const hashBytes = 32;
 
 const kernels = loadKernels() ?? referenceKernels;
 
-/** sum = a + b; the sum may take the place of either. */
-export const add = (a: Float32Array, b: Float32Array, sum: Float32Array): void => {
-  kernels.addAlone(a, b, sum);
-};
-
 let scratch = new Uint16Array(0);
 
-/** Rounds the part of a bucket's values that travels as bfloat16, in place. */
-export function roundPart(wire: Wire, bucket: Bucket, values: Float32Array): void {
+/** What is done with a bucket's values on a wire: those that travel as bfloat16 are rounded wherever they are used. */
+export function wireSums(wire: Wire, bucket: Bucket): Pick<NodeSums, 'add' | 'copy'> {
   const count = roundedCount(wire, bucket);
-  if (count === 0) return;
-  if (scratch.length < count) scratch = new Uint16Array(count);
-  const half = scratch.subarray(0, count);
-  kernels.roundToBf16(half, values.subarray(0, count));
-  kernels.fromBf16(values.subarray(0, count), half);
+  return {
+    add(a, b, sum) {
+      if (count > 0) kernels.addRounded(a.subarray(0, count), b.subarray(0, count), sum.subarray(0, count));
+      if (count < sum.length) kernels.addAlone(a.subarray(count), b.subarray(count), sum.subarray(count));
+    },
+    copy(from, into) {
+      into.set(from.subarray(count), count);
+      if (count === 0) return;
+      if (scratch.length < count) scratch = new Uint16Array(count);
+      const halves = scratch.subarray(0, count);
+      kernels.roundToBf16(halves, from.subarray(0, count));
+      kernels.fromBf16(into.subarray(0, count), halves);
+    },
+  };
 }
 
 /** How many of a bucket's first values travel as bfloat16. */

@@ -242,6 +242,13 @@ napi_value addAlone(Args& a) {
   if (a.good) exactSum(sum, x, y, count);
   return nothing(a.env);
 }
+napi_value addRounded(Args& a) {
+  const size_t count = size_t(a.number(3));
+  const float *x = a.floats(0, count), *y = a.floats(1, count);
+  float* sum = a.floats(2, count);
+  if (a.good) K->addRounded(sum, x, y, count);
+  return nothing(a.env);
+}
 napi_value roundToBf16(Args& a) {
   const size_t count = size_t(a.number(2));
   auto* into = static_cast<uint16_t*>(a.array(0, napi_uint16_array, count));
@@ -350,6 +357,7 @@ napi_value init(napi_env env, napi_value exports) {
   ADD(irbBackward);
   ADD(addBoth);
   ADD_FREE(addAlone);
+  ADD_FREE(addRounded);
   ADD_FREE(roundToBf16);
   ADD_FREE(fromBf16);
   ADD_FREE(scaleInto);

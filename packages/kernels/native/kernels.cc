@@ -25,14 +25,23 @@ namespace {
 #include "irb-infer.h"
 
 // Nearest even; NaN stays NaN. Integers only, so that every instruction set gives the bits of the plain loop.
+static inline uint32_t bf16Bits(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return nan ? ((bits >> 16) | 0x40u) : rounded;
+}
+static inline float rounded(float x) {
+  const uint32_t bits = bf16Bits(x) << 16;
+  std::memcpy(&x, &bits, sizeof bits);
+  return x;
+}
 void roundToBf16(uint16_t* into, const float* from, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    uint32_t bits;
-    std::memcpy(&bits, from + i, sizeof bits);
-    const bool nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    into[i] = uint16_t(nan ? ((bits >> 16) | 0x40u) : rounded);
-  }
+  for (size_t i = 0; i < count; i++) into[i] = uint16_t(bf16Bits(from[i]));
+}
+void addRounded(float* sum, const float* a, const float* b, size_t count) {
+  for (size_t i = 0; i < count; i++) sum[i] = rounded(rounded(a[i]) + rounded(b[i]));
 }
 
 // GFLOP/s of chains of fused multiply-adds, on all threads.
@@ -68,7 +77,7 @@ const KernelTable table{
     depthwiseBackwardInput, depthwiseBackwardFilter, normStatistics, normForward, normBackward,
     poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   softmax,
     crossEntropy,     Saved::floats,     irbForward,        irbBackward,        irbInfer,
-    roundToBf16,      fmaPeak,
+    roundToBf16,      addRounded,        fmaPeak,
 };
 }  // namespace
 

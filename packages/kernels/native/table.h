@@ -39,6 +39,7 @@ struct KernelTable {
                       const float* dy, float* dx, IrbWeights gradients);
   void (*irbInfer)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, float* y);
   void (*roundToBf16)(uint16_t* into, const float* from, size_t count);
+  void (*addRounded)(float* sum, const float* a, const float* b, size_t count);
   double (*fmaPeak)(double seconds);
 };
 

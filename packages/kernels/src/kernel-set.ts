@@ -204,6 +204,8 @@ export interface KernelSet extends DenseKernels {
   add(a: Float32Array, b: Float32Array, sum: Float32Array): void;
   /** The same on the calling thread alone, which waits for no other. */
   addAlone(a: Float32Array, b: Float32Array, sum: Float32Array): void;
+  /** The same on the calling thread with a, b and the sum rounded to the values of bfloat16. */
+  addRounded(a: Float32Array, b: Float32Array, sum: Float32Array): void;
   /** To bfloat16, nearest even; NaN stays NaN. */
   roundToBf16(into: Uint16Array, from: Float32Array): void;
   fromBf16(into: Float32Array, from: Uint16Array): void;

@@ -243,6 +243,8 @@ describe('native kernels against the plain loops', function () {
       const sum = numbers(length, 2);
       kernels.addAlone(sum, values, sum);
       kernels.add(values, sum, sum);
+      const roundedSum = numbers(length, 8);
+      kernels.addRounded(values, roundedSum, roundedSum);
       const rounded = new Uint16Array(length);
       kernels.roundToBf16(rounded, values);
       const widened = new Float32Array(length);
@@ -261,7 +263,9 @@ describe('native kernels against the plain loops', function () {
       kernels.scaleInto(scaled, 1 / 3);
       const square = Float64Array.of(kernels.sumOfSquares(scaled));
       kernels.adamStep({ weights, gradient, m, v, from: 5, to: length - 3, ...rates });
-      return [sum, rounded, widened, scaled, square, weights, m, v].map((array) => Buffer.from(array.buffer));
+      return [sum, roundedSum, rounded, widened, scaled, square, weights, m, v].map((array) =>
+        Buffer.from(array.buffer),
+      );
     };
     const [ours, theirs] = [run(native), run(reference)];
     ours.forEach((bytes, i) => {

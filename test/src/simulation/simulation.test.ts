@@ -58,9 +58,9 @@ describe('a bug planted into the protocol', () => {
              const own = Array.from({ length: hi - lo }, (_, i) => lo + i);
              if (own.some((leaf) => seen.has(leaf))) continue;
              for (const leaf of own) seen.add(leaf);
-             add(place, values, place);
+             sums.add(place, values, place);
            }
-           for (let leaf = 0; leaf < shards; leaf++) if (!seen.has(leaf)) add(place, leafPart(leaf), place);`,
+           for (let leaf = 0; leaf < shards; leaf++) if (!seen.has(leaf)) sums.add(place, leafPart(leaf), place);`,
       found: /other weights|two byte strings/,
     },
     {

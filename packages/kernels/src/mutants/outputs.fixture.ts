@@ -52,6 +52,7 @@ export const outputsOf: Outputs = {
   copyChannels: (_rows, _count, _from, to) => ({ to: to.values }),
   add: (_a, _b, sum) => ({ sum }),
   addAlone: (_a, _b, sum) => ({ sum }),
+  addRounded: (_a, _b, sum) => ({ sum }),
   roundToBf16: (into) => ({ into }),
   fromBf16: (into) => ({ into }),
   scaleInto: (into) => ({ into }),

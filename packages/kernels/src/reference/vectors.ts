@@ -4,7 +4,15 @@ const { fround } = Math;
 const at = (array: Float32Array, i: number): number => array[i] ?? Number.NaN;
 
 type VectorKernel =
-  'add' | 'addAlone' | 'roundToBf16' | 'fromBf16' | 'adamStep' | 'scaleInto' | 'isAllFinite' | 'sumOfSquares';
+  | 'add'
+  | 'addAlone'
+  | 'addRounded'
+  | 'roundToBf16'
+  | 'fromBf16'
+  | 'adamStep'
+  | 'scaleInto'
+  | 'isAllFinite'
+  | 'sumOfSquares';
 
 export const vectors: Pick<KernelSet, VectorKernel> = {
   add(a, b, sum) {
@@ -12,6 +20,17 @@ export const vectors: Pick<KernelSet, VectorKernel> = {
   },
   addAlone(a, b, sum) {
     vectors.add(a, b, sum);
+  },
+  addRounded(a, b, sum) {
+    const halves = new Uint16Array(sum.length);
+    const rounded = (values: Float32Array) => {
+      vectors.roundToBf16(halves, values);
+      const result = new Float32Array(values.length);
+      vectors.fromBf16(result, halves);
+      return result;
+    };
+    vectors.add(rounded(a), rounded(b), sum);
+    sum.set(rounded(sum));
   },
   roundToBf16(into, from) {
     const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
