@@ -1,14 +1,18 @@
 import { canonicalJson, sha256Hex } from '@lvnet/core';
-import { encodeSafetensors, type NamedTensor } from '@lvnet/safetensors';
+import { encodeSafetensors, safetensorsPieces, type NamedTensor } from '@lvnet/safetensors';
 
 /**
  * The bytes of weights.safetensors: fixed header, no dates, no run id, so that equal weights are equal
  * files. num_batches_tracked and running statistics are weights too.
  */
 export const encodeWeights = (weights: readonly NamedTensor[]): Uint8Array =>
-  encodeSafetensors(weights, { format: 'pt' });
+  encodeSafetensors(weights, metadata);
 
-export const weightsSha256 = (weights: readonly NamedTensor[]): string => sha256Hex(encodeWeights(weights));
+const metadata = { format: 'pt' };
+
+/** Of that file, without making it: taken twice in every step. */
+export const weightsSha256 = (weights: readonly NamedTensor[]): string =>
+  sha256Hex(...safetensorsPieces(weights, metadata));
 
 /** d(0) of the chain: the initial weights. */
 export const firstDigest = (weightsSha: string): string => weightsSha;

@@ -270,6 +270,11 @@ napi_value scaleInto(Args& a) {
   if (a.good) exactScale(into, factor, count);
   return nothing(a.env);
 }
+napi_value checksum(Args& a) {
+  const size_t count = size_t(a.number(1));
+  const float* x = a.floats(0, count);
+  return numberOf(a.env, a.good ? exactChecksum(x, count) : 0);
+}
 napi_value isAllFinite(Args& a) {
   const size_t count = size_t(a.number(1));
   const float* x = a.floats(0, count);
@@ -362,6 +367,7 @@ napi_value init(napi_env env, napi_value exports) {
   ADD_FREE(fromBf16);
   ADD_FREE(scaleInto);
   ADD_FREE(isAllFinite);
+  ADD_FREE(checksum);
   ADD_FREE(sumOfSquares);
   ADD_FREE(allocate);
   ADD(adamStep);

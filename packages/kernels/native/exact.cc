@@ -30,6 +30,18 @@ bool exactAllFinite(const float* x, size_t count) {
   return bad == 0;
 }
 
+// The plain sum of the words in the low 21 bits, the sum weighted by odd numbers above them.
+double exactChecksum(const float* x, size_t count) {
+  uint32_t plain = 0, weighted = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t word;
+    std::memcpy(&word, x + i, sizeof word);
+    plain += word;
+    weighted += word * (2 * uint32_t(i) + 1);
+  }
+  return double(weighted) * 0x1p21 + double(plain & 0x1fffffu);
+}
+
 // Element i belongs to sum i % 8; the eight are added in order.
 double exactSumOfSquares(const float* x, size_t count) {
   double sums[8] = {0};

@@ -55,5 +55,6 @@ void exactSum(float* sum, const float* a, const float* b, size_t count);
 void exactWiden(float* into, const uint16_t* from, size_t count);
 void exactScale(float* into, float factor, size_t count);
 bool exactAllFinite(const float* x, size_t count);
+double exactChecksum(const float* x, size_t count);
 double exactSumOfSquares(const float* x, size_t count);
 void exactAdam(float* weights, const float* gradient, float* m, float* v, size_t from, size_t to, const Adam& a);

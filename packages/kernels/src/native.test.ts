@@ -261,7 +261,7 @@ describe('native kernels against the plain loops', function () {
       };
       const scaled = numbers(length, 7);
       kernels.scaleInto(scaled, 1 / 3);
-      const square = Float64Array.of(kernels.sumOfSquares(scaled));
+      const square = Float64Array.of(kernels.sumOfSquares(scaled), kernels.checksum(scaled));
       kernels.adamStep({ weights, gradient, m, v, from: 5, to: length - 3, ...rates });
       return [sum, roundedSum, rounded, widened, scaled, square, weights, m, v].map((array) =>
         Buffer.from(array.buffer),
@@ -271,5 +271,19 @@ describe('native kernels against the plain loops', function () {
     ours.forEach((bytes, i) => {
       assert.ok(bytes.equals(theirs[i] ?? Buffer.alloc(0)), `array ${String(i)}`);
     });
+  });
+
+  it('notices every bit that flips', () => {
+    const values = numbers(1_003, 1, 100);
+    const [before, words] = [native.checksum(values), new Uint32Array(values.buffer)];
+    assert.ok(Number.isSafeInteger(before));
+    for (const at of [0, 1, 511, 1_002]) {
+      for (let bit = 0; bit < 32; bit++) {
+        words[at] = (words[at] ?? 0) ^ (1 << bit);
+        assert.notEqual(native.checksum(values), before, `bit ${String(bit)} of element ${String(at)}`);
+        words[at] = (words[at] ?? 0) ^ (1 << bit);
+      }
+    }
+    assert.equal(native.checksum(values), before);
   });
 });

@@ -140,6 +140,7 @@ function bind(addon: Addon): NativeKernels {
     roundToBf16: (into, from) => void call('roundToBf16', into, from, from.length),
     fromBf16: (into, from) => void call('fromBf16', into, from, into.length),
     scaleInto: (into, factor) => void call('scaleInto', into, factor, into.length),
+    checksum: (values) => Number(call('checksum', values, values.length)),
     isAllFinite: (values) => call('isAllFinite', values, values.length) === true,
     sumOfSquares: (values) => Number(call('sumOfSquares', values, values.length)),
     adamStep(u) {

@@ -21,6 +21,8 @@ export interface ShardOptions {
   /** Weights of the deep-supervision heads. */
   eta: readonly number[];
   order: 'coarse-to-fine' | 'fine-to-coarse';
+  /** Zeroed memory for the gradients, where they are wanted in a certain place. */
+  into?: Float32Array;
   /** Sees each head's logits [samples, slices, rows, columns, classes], valid during the call only. */
   onLogits?: (head: string, logits: Float32Array) => void;
 }
@@ -56,7 +58,7 @@ export function shardGradient(
   let forwardEndMs = startMs;
   const losses: number[] = [];
   const seen = new Map<string, BatchStatistics>();
-  const gradients = new Float32Array(network.gradientLength);
+  const gradients = o.into ?? new Float32Array(network.gradientLength);
   const offsets = offsetsOf(network);
   const classes = label.map((value) => Math.min(value, network.config.classes - 1));
   tf.engine().startScope('shard');

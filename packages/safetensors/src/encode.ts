@@ -20,17 +20,25 @@ export function encodeSafetensors(
   tensors: readonly NamedTensor[],
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array {
-  const header = encodeHeader(tensors, metadata);
-  const size = tensors.reduce((sum, tensor) => sum + tensor.data.byteLength, 8 + header.length);
-  const file = new Uint8Array(size);
-  new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
-  file.set(header, 8);
-  let offset = 8 + header.length;
-  for (const tensor of tensors) {
-    file.set(bytesOf(tensor), offset);
-    offset += tensor.data.byteLength;
+  const pieces = safetensorsPieces(tensors, metadata);
+  const file = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+  let offset = 0;
+  for (const piece of pieces) {
+    file.set(piece, offset);
+    offset += piece.byteLength;
   }
   return file;
+}
+
+/** The same file in pieces: the tensors' own memory behind the header. */
+export function safetensorsPieces(
+  tensors: readonly NamedTensor[],
+  metadata?: Readonly<Record<string, string>>,
+): Uint8Array[] {
+  const header = encodeHeader(tensors, metadata);
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(header.length), true);
+  return [length, header, ...tensors.map(bytesOf)];
 }
 
 function encodeHeader(

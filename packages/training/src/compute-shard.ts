@@ -27,7 +27,8 @@ export async function computeShard(
   const block = await stackBlocks(samples, spec.slices, cases);
   phases.data += (performance.now() - dataMs) / 1000;
   const { eta, order } = spec.loss;
-  const options = { shape: block.shape, eta, order };
+  const into = out.subarray(0, layout.gradientLength);
+  const options = { shape: block.shape, eta, order, into };
   const found = shardGradient(engine, network, state.weights, block.image, block.label, options);
   phases.forward += found.forwardMs / 1000;
   phases.backward += found.backwardMs / 1000;

@@ -23,8 +23,10 @@ export function applyReduced(
   const samples = summaries.reduce((sum, shard) => sum + shard.samples, 0);
   const filled = summaries.filter((shard) => shard.samples > 0).length;
   const { gradientLength, statisticsLength } = layout;
-  const gradient = divided(reduced.subarray(0, gradientLength), samples);
-  const statistics = divided(reduced.subarray(gradientLength, gradientLength + statisticsLength), filled);
+  if (scratch.length !== gradientLength) scratch = new Float32Array(gradientLength);
+  const gradient = divided(reduced.subarray(0, gradientLength), samples, scratch);
+  const sums = reduced.subarray(gradientLength, gradientLength + statisticsLength);
+  const statistics = divided(sums, filled, new Float32Array(statisticsLength));
   adamUpdate(parts.kernels, state.weights.parameters, gradient, state.optimizer, {
     learningRate: learningRateAt(spec, step),
     weightDecay: spec.optimizer.weightDecay,
@@ -41,8 +43,10 @@ export function applyReduced(
   };
 }
 
-function divided(sums: Float32Array, count: number): Float32Array {
-  const means = new Float32Array(sums.length);
+/** The mean gradient's place, from step to step: fresh megabytes cost more than what is done with them. */
+let scratch = new Float32Array(0);
+
+function divided(sums: Float32Array, count: number, means: Float32Array): Float32Array {
   for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
   return means;
 }

@@ -37,7 +37,7 @@ export function vectorLayout(
   return { gradientLength, statisticsLength, shards, headNames, slotLength, length };
 }
 
-/** Fills a zeroed vector with what one shard found. */
+/** Fills a zeroed vector with what one shard found; the gradient may lie in its place there already. */
 export function writeShard(
   layout: VectorLayout,
   shard: number,
@@ -46,7 +46,9 @@ export function writeShard(
   statistics: Float32Array,
   out: Float32Array,
 ): void {
-  for (let i = 0; i < gradient.length; i++) out[i] = (gradient[i] ?? 0) * summary.samples;
+  const isThere = gradient.buffer === out.buffer && gradient.byteOffset === out.byteOffset;
+  if (!isThere || summary.samples !== 1)
+    for (let i = 0; i < gradient.length; i++) out[i] = (gradient[i] ?? 0) * summary.samples;
   out.set(statistics, layout.gradientLength);
   const slot = slotOf(layout, shard, out);
   slot[0] = summary.samples;

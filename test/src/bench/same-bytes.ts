@@ -113,9 +113,12 @@ async function main(): Promise<void> {
   await writeResult('same-bytes', { steps, seed: Number(seedText), same, rows });
 }
 
-/** One case of 16 blocks: an epoch is a step. */
+/** One case of 64 slices is 16 blocks: an epoch is a step, and every shard has a sample. */
 function experimentFor(wire: (typeof wires)[number], workers: number): Experiment {
-  const small = tinyExperiment(root, { epochs: steps, batch: 16, shards: 16, everySteps: 25, workers });
+  const small = tinyExperiment(root, {
+    ...{ epochs: steps, batch: 16, shards: 16, everySteps: 25, workers },
+    patch: [4, 32, 32],
+  });
   return { ...small, exchange: { wire } };
 }
 

@@ -19,6 +19,8 @@ import { milliseconds, say, spread, writeResult } from './support.js';
 const [size = 128, steps = 12, rounds = 3] = process.argv.slice(2).map(Number);
 /** The first steps of a run prepare and warm up. */
 const warmSteps = 2;
+/** Steps take a second: who watches must not need the second core. */
+const lookEveryMs = 200;
 const limitMs = 600_000;
 
 const experimentFor = (root: string, workers: number): Experiment =>
@@ -54,7 +56,7 @@ async function main(): Promise<void> {
     ]);
     const train = async (workers: number) => {
       const run = await cluster.submit(experimentFor(root, workers), split, { again: true });
-      await using times = watchSteps(cluster.registry, run);
+      await using times = watchSteps(cluster.registry, run, lookEveryMs);
       weights.add(await weightsAtEnd(cluster, run, limitMs));
       const warm = times.commits().filter(({ step }) => step > warmSteps);
       seconds.get(workers)?.push(...gapsMs(warm, 0).map((ms) => ms / 1_000));

@@ -1,7 +1,7 @@
 /**
  * One training step of LV-Net as a worker does it: prepared case, sampler, engine, exchange over a real Redis,
  * Adam, digest, step log. Prints the step's time by phase, GFLOP/s, the share of the measured FMA peak, what
- * is spent outside engine and exchange, and peak memory.
+ * is spent outside engine and exchange, what all that makes the run exact and tells of it costs, and peak memory.
  *
  *   npm run bench step [size=128] [threads=all cores] [steps=6]
  */
@@ -12,7 +12,14 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { openEngine, type Engine } from '@lvnet/engine';
 import { loadKernels } from '@lvnet/kernels';
-import { buildNetwork, describe as describeNetwork, initialWeights, shardGradient } from '@lvnet/networks';
+import {
+  adamUpdate,
+  buildNetwork,
+  describe as describeNetwork,
+  initialAdam,
+  initialWeights,
+  shardGradient,
+} from '@lvnet/networks';
 import { startPrivateRedis } from '@lvnet/redis';
 import { openStore } from '@lvnet/store';
 import { trainRun, type StepFact, type TrainingSpec } from '@lvnet/training';
@@ -127,6 +134,19 @@ async function train(spec: TrainingSpec, engine: Engine, folder: string): Promis
   return found;
 }
 
+/** Seconds of Adam alone: what is left of a step without passes and Adam is there to make it exact and to tell of it. */
+function adamSeconds(engine: Engine): number {
+  const { parameters } = initialWeights(network.config, 1);
+  const gradient = parameters.map((value) => value / 100);
+  const state = initialAdam(network);
+  const seconds = Array.from({ length: 9 }, () => {
+    const startMs = performance.now();
+    adamUpdate(engine.kernels, parameters, gradient, state, { learningRate: 0.001, weightDecay: 0.00001 });
+    return (performance.now() - startMs) / 1000;
+  });
+  return spread(seconds).median;
+}
+
 async function report(timed: readonly TimedStep[], engine: Engine, fmaPeakGflops: number): Promise<void> {
   const stepSeconds = spread(timed.map((step) => step.wholeSeconds));
   const names = ['data', 'forward', 'backward', 'exchange', 'update'] as const;
@@ -136,6 +156,13 @@ async function report(timed: readonly TimedStep[], engine: Engine, fmaPeakGflops
   const outsideShare = spread(
     timed.map(
       ({ phases, wholeSeconds }) => 1 - (phases.forward + phases.backward + phases.exchange) / wholeSeconds,
+    ),
+  );
+  const adam = adamSeconds(engine);
+  const exactnessShare = spread(
+    timed.map(
+      ({ phases, wholeSeconds }) =>
+        1 - (phases.data + phases.forward + phases.backward + adam) / wholeSeconds,
     ),
   );
   // Forward, input gradient and filter gradient cost a multiply-add each per weight and output value.
@@ -151,13 +178,15 @@ async function report(timed: readonly TimedStep[], engine: Engine, fmaPeakGflops
   const share = ((100 * gflops) / fmaPeakGflops).toFixed(0);
   say(`  ${gflops.toFixed(0)} GFLOP/s, ${share} % of the FMA peak of ${fmaPeakGflops.toFixed(0)}`);
   say(`  outside engine and exchange ${(100 * outsideShare.median).toFixed(1)} %`);
+  const exactness = `${(100 * exactnessShare.median).toFixed(1)} %`;
+  say(`  exactness: digests, ledger, log, metrics, the exchange with itself: ${exactness}`);
   say(`  peak memory ${peakRssMiB().toFixed(0)} MiB`);
   await writeResult(`step-${String(size)}`, {
     what: title,
     instructionSet: engine.instructionSet,
     threads,
     ...{ stepSeconds, phaseSeconds, gflops, fmaPeakGflops, shareOfPeak: gflops / fmaPeakGflops },
-    ...{ outsideShare, peakRssMiB: peakRssMiB() },
+    ...{ outsideShare, adamSeconds: adam, exactnessShare, peakRssMiB: peakRssMiB() },
   });
 }
 

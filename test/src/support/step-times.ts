@@ -13,11 +13,11 @@ export interface StepTimes extends AsyncDisposable {
   heldUpMs(fromMs: number, toMs: number): number;
 }
 
-const lookEveryMs = 5;
 /** A timer is late by so much on a quiet machine, too. */
 const usualLateMs = 20;
 
-export function watchSteps(registry: Registry, run: string): StepTimes {
+/** @param lookEveryMs shorter than a step */
+export function watchSteps(registry: Registry, run: string, lookEveryMs = 5): StepTimes {
   const commits: Commit[] = [];
   const late: { atMs: number; ms: number }[] = [];
   const end = new AbortController();

@@ -12,6 +12,7 @@ type VectorKernel =
   | 'adamStep'
   | 'scaleInto'
   | 'isAllFinite'
+  | 'checksum'
   | 'sumOfSquares';
 
 export const vectors: Pick<KernelSet, VectorKernel> = {
@@ -49,6 +50,15 @@ export const vectors: Pick<KernelSet, VectorKernel> = {
     for (let i = 0; i < into.length; i++) into[i] = at(into, i) * rounded;
   },
   isAllFinite: (values) => values.every(Number.isFinite),
+  checksum(values) {
+    const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+    let [plain, weighted] = [0, 0];
+    for (const [i, word] of words.entries()) {
+      plain = (plain + word) >>> 0;
+      weighted = (weighted + Math.imul(word, 2 * i + 1)) >>> 0;
+    }
+    return weighted * 2 ** 21 + (plain & 0x1fffff);
+  },
   sumOfSquares(values) {
     const sums = new Float64Array(8);
     for (let i = 0; i < values.length; i++) sums[i % 8] = (sums[i % 8] ?? 0) + at(values, i) ** 2;
