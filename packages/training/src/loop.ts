@@ -68,7 +68,7 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
   });
   try {
     return await trainAsMember({
-      ...{ course, exchange, keeper },
+      ...{ course, exchange, keeper, mostPending: mostPending(network) },
       clock: systemClock,
       signal: stop.signal,
       onState: (state) => (current = state),
@@ -78,6 +78,14 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
     await keeper.close();
     await exchange.close();
   }
+}
+
+const pendingBytes = 2 ** 28;
+
+/** Snapshots that wait for the store: two at least, more of small networks. */
+function mostPending({ gradientLength, statisticsLength }: Network): number {
+  const bytes = 4 * (3 * gradientLength + statisticsLength);
+  return Math.min(64, Math.max(2, Math.floor(pendingBytes / bytes)));
 }
 
 /** Where a life and a seat in it start from. */

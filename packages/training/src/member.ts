@@ -28,6 +28,8 @@ export interface MemberParts<S extends Keepable, R extends string> {
   course: Course<S, R>;
   exchange: Exchange;
   keeper: CheckpointKeeper<S>;
+  /** Snapshots that may wait in memory for their way into the store: beyond it training waits. */
+  mostPending: number;
   clock: Clock;
   /** Aborts when this member is to go. */
   signal: AbortSignal;
@@ -36,6 +38,8 @@ export interface MemberParts<S extends Keepable, R extends string> {
 }
 
 const pollMs = 50;
+/** Training that waits for the store for so long says so. */
+const tellAfterMs = 2_000;
 /** A member that computed something wrong stays away for so long. */
 const coolDownMs = 600_000;
 /** Who is right again and again, and still meets other weights, shares its keys with a stranger. */
@@ -64,6 +68,19 @@ export async function trainAsMember<S extends Keepable, R extends string>(
       await clock.sleep(pollMs, until);
     }
   };
+  /** Epochs that end faster than their checkpoints are written must not fill the memory. */
+  const makeRoom = async (): Promise<void> => {
+    const sinceMs = clock.monotonicMs();
+    let isTold = false;
+    while (keeper.pending().length > parts.mostPending) {
+      keeper.tick(isWriter(), true);
+      if (!isTold && clock.monotonicMs() - sinceMs > tellAfterMs) {
+        course.note(`waits for the store: ${String(keeper.pending().length)} checkpoints are not in it yet`);
+        isTold = true;
+      }
+      await clock.sleep(pollMs, signal);
+    }
+  };
   const finish = async (state: S, reason: R): Promise<void> => {
     keeper.due(course.copy(state));
     await settle(isWriter, signal);
@@ -89,6 +106,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
       hold(next);
       if (course.isDue(next.step)) keeper.due(course.copy(next));
       keeper.tick(isWriter());
+      await makeRoom();
     }
   };
   /** The last one to go leaves a checkpoint of where the run stands; the others' state lives on with it. */

@@ -151,7 +151,7 @@ export function startMember(
       },
     };
     await trainAsMember({
-      ...{ course, exchange, keeper },
+      ...{ course, exchange, keeper, mostPending: 2 },
       clock: process.clock,
       signal: leaving.signal,
       onState: (state) => (current = state),
