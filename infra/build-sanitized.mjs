@@ -15,7 +15,7 @@ export async function buildSanitized({ compiler, folder }) {
   const addon = join(folder, 'lvnet.node');
   const { stdout } = await run(compiler, ['-print-file-name=libasan.so']);
   const preload = stdout.trim();
-  const extra = ['-O1', '-g', '-fno-omit-frame-pointer', '-march=native', ...sanitizers];
+  const extra = ['-O1', '-g1', '-fno-omit-frame-pointer', '-march=native', ...sanitizers];
   // Not as x64, which has a table for each instruction set: one table, with all that this machine can do.
   const { objects, reason } = await compileObjects({ compiler, cpu: 'native', folder, extra });
   if (reason !== undefined) return { addon, preload, reason };
