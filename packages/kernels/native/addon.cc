@@ -235,20 +235,15 @@ napi_value addBoth(Args& a) {
     });
   return nothing(a.env);
 }
-napi_value addAlone(Args& a) {
+napi_value addWith(Args& a, void (*add)(float*, const float*, const float*, size_t)) {
   const size_t count = size_t(a.number(3));
   const float *x = a.floats(0, count), *y = a.floats(1, count);
   float* sum = a.floats(2, count);
-  if (a.good) exactSum(sum, x, y, count);
+  if (a.good) add(sum, x, y, count);
   return nothing(a.env);
 }
-napi_value addRounded(Args& a) {
-  const size_t count = size_t(a.number(3));
-  const float *x = a.floats(0, count), *y = a.floats(1, count);
-  float* sum = a.floats(2, count);
-  if (a.good) K->addRounded(sum, x, y, count);
-  return nothing(a.env);
-}
+napi_value addAlone(Args& a) { return addWith(a, exactSum); }
+napi_value addRounded(Args& a) { return addWith(a, K->addRounded); }
 napi_value roundToBf16(Args& a) {
   const size_t count = size_t(a.number(2));
   auto* into = static_cast<uint16_t*>(a.array(0, napi_uint16_array, count));
