@@ -30,16 +30,24 @@ bool exactAllFinite(const float* x, size_t count) {
   return bad == 0;
 }
 
-// The plain sum of the words in the low 21 bits, the sum weighted by odd numbers above them.
+// Word i belongs to lane i % 8; a step of a lane, and the folding of the eight, is one to one modulo 2^53, so a change
+// within one word always shows, and the factor's order is long enough for changes of high bits to differ from word to
+// word.
+static inline uint64_t mixed(uint64_t sum, uint64_t word) { return ((sum ^ word) * 0x9e3779b97f4a7c15u) & 0x1fffffffffffffu; }
 double exactChecksum(const float* x, size_t count) {
-  uint32_t plain = 0, weighted = 0;
-  for (size_t i = 0; i < count; i++) {
+  uint64_t lanes[8] = {0};
+  const auto add = [&](size_t i, int lane) {
     uint32_t word;
     std::memcpy(&word, x + i, sizeof word);
-    plain += word;
-    weighted += word * (2 * uint32_t(i) + 1);
-  }
-  return double(weighted) * 0x1p21 + double(plain & 0x1fffffu);
+    lanes[lane] = mixed(lanes[lane], word);
+  };
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int l = 0; l < 8; l++) add(i + l, l);
+  for (int l = 0; i < count; i++, l++) add(i, l);
+  uint64_t total = 0;
+  for (uint64_t lane : lanes) total = mixed(total, lane);
+  return double(total);
 }
 
 // Element i belongs to sum i % 8; the eight are added in order.

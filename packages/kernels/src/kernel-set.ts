@@ -211,7 +211,7 @@ export interface KernelSet extends DenseKernels {
   fromBf16(into: Float32Array, from: Uint16Array): void;
   scaleInto(into: Float32Array, factor: number): void;
   isAllFinite(values: Float32Array): boolean;
-  /** Of the bits, an integer below 2^53: another one after any one bit has flipped. */
+  /** Of the bits, an integer below 2^53: another one after any change within one value, and as good as surely after any other. */
   checksum(values: Float32Array): number;
   /** In float64 and a fixed order: element i belongs to sum i mod 8, the eight are added in order. */
   sumOfSquares(values: Float32Array): number;

@@ -273,7 +273,7 @@ describe('native kernels against the plain loops', function () {
     });
   });
 
-  it('notices every bit that flips', () => {
+  it('notices every bit that flips, and the same bit in two places', () => {
     const values = numbers(1_003, 1, 100);
     const [before, words] = [native.checksum(values), new Uint32Array(values.buffer)];
     assert.ok(Number.isSafeInteger(before));
@@ -282,6 +282,14 @@ describe('native kernels against the plain loops', function () {
         words[at] = (words[at] ?? 0) ^ (1 << bit);
         assert.notEqual(native.checksum(values), before, `bit ${String(bit)} of element ${String(at)}`);
         words[at] = (words[at] ?? 0) ^ (1 << bit);
+      }
+    }
+    const flip = (at: number, bit: number) => (words[at] = (words[at] ?? 0) ^ (1 << bit));
+    for (const bit of [0, 22, 23, 30, 31]) {
+      for (let distance = 1; distance < 1_003; distance++) {
+        for (const at of [0, distance]) flip(at, bit);
+        assert.notEqual(native.checksum(values), before, `bit ${String(bit)}, ${String(distance)} apart`);
+        for (const at of [0, distance]) flip(at, bit);
       }
     }
     assert.equal(native.checksum(values), before);

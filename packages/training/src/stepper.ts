@@ -117,8 +117,8 @@ export function createStepper(parts: StepperParts): Stepper {
 }
 
 /**
- * Memory may fail between two steps: what comes of such weights must not reach the others. A checksum sees it, at a
- * twentieth of what the SHA-256 costs, which judges states that come from elsewhere.
+ * Memory may fail between two steps: what comes of such weights must not reach the others. A checksum of 53 bits sees
+ * it, for less than the SHA-256 costs, which judges states that come from elsewhere.
  */
 function watchMemory({ engine, network }: StepperParts) {
   const checksumOf = ({ weights }: TrainingState): string =>

@@ -52,12 +52,10 @@ export const vectors: Pick<KernelSet, VectorKernel> = {
   isAllFinite: (values) => values.every(Number.isFinite),
   checksum(values) {
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    let [plain, weighted] = [0, 0];
-    for (const [i, word] of words.entries()) {
-      plain = (plain + word) >>> 0;
-      weighted = (weighted + Math.imul(word, 2 * i + 1)) >>> 0;
-    }
-    return weighted * 2 ** 21 + (plain & 0x1fffff);
+    const mixed = (sum: bigint, word: bigint) => BigInt.asUintN(53, (sum ^ word) * 0x9e3779b97f4a7c15n);
+    const lanes = Array.from({ length: 8 }, () => 0n);
+    for (const [i, word] of words.entries()) lanes[i % 8] = mixed(lanes[i % 8] ?? 0n, BigInt(word));
+    return Number(lanes.reduce(mixed, 0n));
   },
   sumOfSquares(values) {
     const sums = new Float64Array(8);
