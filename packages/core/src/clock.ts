@@ -15,15 +15,13 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   sleep: (durationMs, signal) =>
     new Promise((resolve, reject) => {
-      const cancelled = () =>
-        new Failure('CANCELLED', {}, { message: 'The wait was cancelled.', cause: signal?.reason });
       if (signal?.aborted === true) {
-        reject(cancelled());
+        reject(cancelled(signal));
         return;
       }
       const onAbort = () => {
         clearTimeout(timer);
-        reject(cancelled());
+        reject(cancelled(signal));
       };
       const timer = setTimeout(() => {
         signal?.removeEventListener('abort', onAbort);
@@ -32,6 +30,9 @@ export const systemClock: Clock = {
       signal?.addEventListener('abort', onAbort, { once: true });
     }),
 };
+
+const cancelled = (signal: AbortSignal | undefined): Failure =>
+  new Failure('CANCELLED', {}, { message: 'The wait was cancelled.', cause: signal?.reason });
 
 export const sleep = (durationMs: number, signal?: AbortSignal): Promise<void> =>
   systemClock.sleep(durationMs, signal);
@@ -48,9 +49,25 @@ export function fakeClock(startMs = 0): FakeClock {
   return {
     now: () => nowMs,
     monotonicMs: () => nowMs,
-    sleep: (durationMs) =>
-      new Promise((resolve) => {
-        sleepers.push({ dueMs: nowMs + durationMs, wake: resolve });
+    sleep: (durationMs, signal) =>
+      new Promise((resolve, reject) => {
+        const onAbort = () => {
+          sleepers = sleepers.filter((other) => other !== sleeper);
+          reject(cancelled(signal));
+        };
+        const sleeper = {
+          dueMs: nowMs + durationMs,
+          wake() {
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+          },
+        };
+        if (signal?.aborted === true) {
+          reject(cancelled(signal));
+          return;
+        }
+        signal?.addEventListener('abort', onAbort, { once: true });
+        sleepers.push(sleeper);
       }),
     async advance(durationMs) {
       const untilMs = nowMs + durationMs;

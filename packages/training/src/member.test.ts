@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
-import { systemClock } from '@lvnet/core';
-import type { Exchange } from '@lvnet/exchange';
+import { fakeClock } from '@lvnet/core';
+import type { View } from '@lvnet/exchange';
 import { createCheckpointKeeper } from './checkpoint-keeper.js';
-import { trainAsMember, type Course } from './member.js';
+import { trainAsMember, type Course, type MemberParts } from './member.js';
 
 interface State {
   step: number;
 }
 
 const lastStep = 9;
+const view: View = { life: 1, number: 1, id: 'a', members: [], nextFrom: null, retry: null };
 
 /** A member on its own whose every step ends with a checkpoint, and a store that writes when it is let. */
 function train(mostPending: number, signal = new AbortController().signal) {
+  const clock = fakeClock();
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   const seen = { step: 0, written: [] as number[], notes: [] as string[] };
@@ -23,7 +25,8 @@ function train(mostPending: number, signal = new AbortController().signal) {
     },
     onWritten: () => undefined,
     onFailed: () => undefined,
-    ...systemClock,
+    now: clock.now,
+    monotonicMs: clock.monotonicMs,
   });
   const course: Course<State, 'end'> = {
     begin: () => Promise.resolve({ step: 0 }),
@@ -36,27 +39,33 @@ function train(mostPending: number, signal = new AbortController().signal) {
     convict: (_state, failure) => Promise.resolve({ isGuilty: false, failure }),
     note: (text) => void seen.notes.push(text),
   };
-  const exchange = {
-    join: () => Promise.resolve({ step: 0 }),
+  const exchange: MemberParts<State, 'end'>['exchange'] = {
+    join: () => Promise.resolve({ life: 1, step: 0, source: 'checkpoint', state: null, view }),
     leave: () => Promise.resolve(true),
     rank: () => 0,
-  } as unknown as Exchange;
+  };
   const done = trainAsMember<State, 'end'>({
-    ...{ course, exchange, keeper, mostPending, signal },
-    clock: systemClock,
+    ...{ course, exchange, keeper, mostPending, signal, clock },
     onState: (state) => (seen.step = state?.step ?? seen.step),
   });
-  return { seen, keeper, open, done };
+  const pass = async (ms: number) => {
+    await new Promise((resolve) => setImmediate(resolve)); // it reaches its next wait
+    await clock.advance(ms);
+  };
+  return { seen, keeper, open, done, pass };
 }
 
 describe('a member', () => {
   it('trains on while the store does not write, up to what it may keep in memory, and says that it waits', async () => {
-    const { seen, keeper, open, done } = train(3);
-    await systemClock.sleep(2_500);
+    const { seen, keeper, open, done, pass } = train(3);
+    await pass(1_900);
+    assert.deepEqual(seen.notes, []);
+    await pass(600);
     assert.deepEqual([seen.step, seen.written], [4, []]);
     assert.equal(keeper.pending().length, 4);
     assert.deepEqual(seen.notes, ['waits for the store: 4 checkpoints are not in it yet']);
     open();
+    await pass(1_000);
     assert.equal(await done, 'finished');
     assert.deepEqual(
       seen.written,
@@ -66,12 +75,13 @@ describe('a member', () => {
 
   it('leaves when it is told to while it waits for the store', async () => {
     const leaving = new AbortController();
-    const { seen, open, done } = train(1, leaving.signal);
-    await systemClock.sleep(200);
+    const { seen, open, done, pass } = train(1, leaving.signal);
+    await pass(200);
     assert.equal(seen.step, 2);
     leaving.abort();
-    await systemClock.sleep(100);
+    await pass(100);
     open();
+    await pass(1_000);
     assert.equal(await done, 'stopped');
     assert.deepEqual(seen.written, [1, 2], 'what it held is written, by the last one to go');
   });

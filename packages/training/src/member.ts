@@ -26,7 +26,7 @@ export interface Course<S extends Keepable, R extends string> {
 
 export interface MemberParts<S extends Keepable, R extends string> {
   course: Course<S, R>;
-  exchange: Exchange;
+  exchange: Pick<Exchange, 'join' | 'leave' | 'rank'>;
   keeper: CheckpointKeeper<S>;
   /** Snapshots that may wait in memory for their way into the store: beyond it training waits. */
   mostPending: number;
