@@ -14,8 +14,7 @@ import { runFile } from './run-file.mjs';
 /**
  * Runs the files in as many lanes as there are processors and tells of each as it ends: first the unit tests,
  * each package's in one process, then the others, each file in a process of its own, and last those that bear no
- * neighbour. Ctrl-C ends everything
- * and exits with 130.
+ * neighbour. Ctrl-C ends everything and exits with 130.
  *
  * @param {readonly TestFile[]} files in the order in which they are begun
  * @param {{ root: string, write: (text: string) => void }} o

@@ -3,7 +3,9 @@
  * and more in which it is watched: memory and handles of every process and the memory of both servers, as lines
  * fitted through what was seen. Exit code 1 where one of them rises. (Tensors are counted in the engine's own tests.)
  *
- *   npm run bench steady [folder of a dataset=../shared/data/lits-real/tiny] [steps=3000]
+ *   npm run bench steady [folder of a dataset=../shared/data/lits-real/tiny] [steps=3000] [slices=4]
+ *
+ * With 16 slices an epoch of the default dataset is one step, and every step asks for a checkpoint.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -16,7 +18,8 @@ import { repository } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { say, writeResult } from './support.js';
 
-const [root = join(repository, '../shared/data/lits-real/tiny'), stepText = '3000'] = process.argv.slice(2);
+const [root = join(repository, '../shared/data/lits-real/tiny'), stepText = '3000', sliceText = '4'] =
+  process.argv.slice(2);
 const steps = Number(stepText);
 const warmSteps = steps / 3;
 const sampleEveryMs = 500;
@@ -59,7 +62,12 @@ async function main(): Promise<void> {
     }
     const flat = lines.every((line) => line.flat);
     if (!flat) process.exitCode = 1;
-    await writeResult('steady', { steps, workers: 4, seconds: Math.round(seconds), flat, lines });
+    await writeResult(sliceText === '4' ? 'steady' : `steady-${sliceText}`, {
+      ...{ steps, workers: 4, slices: Number(sliceText) },
+      seconds: Math.round(seconds),
+      flat,
+      lines,
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -75,7 +83,7 @@ async function watch(folder: string): Promise<Series[]> {
   const run = await cluster.submit(
     tinyExperiment(root, {
       ...{ epochs: steps, batch: 4, shards: 4, everySteps: 100, workers: 4 },
-      patch: [4, 32, 32], // 16 blocks of the case, four steps of an epoch
+      patch: [Number(sliceText), 32, 32],
     }),
     split,
   );
