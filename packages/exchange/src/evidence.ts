@@ -16,6 +16,8 @@ export type Suspects = ReadonlyMap<string, { connection: string; sinceMs: number
 
 /** A connection that has been gone for so long is not being replaced. */
 const replacedWithinMs = 400;
+/** A lease that a stranger wrote over is its owner's again within so long. */
+const renewedWithinMs = 1_000;
 
 /** The suspects after another look. */
 export function nextSuspects(
@@ -43,7 +45,7 @@ export function isGone(
     disconnected &&
     connection !== undefined &&
     suspect?.connection === connection &&
-    nowMs - suspect.sinceMs >= replacedWithinMs
+    nowMs - suspect.sinceMs >= (isConnection(connection) ? replacedWithinMs : renewedWithinMs)
   );
 }
 
@@ -62,9 +64,13 @@ const noProgress: Progress = { step: 0, done: 0, secondsPerLeaf: 0, hangs: false
 export const leaseText = (connection: string, p: Progress): string =>
   [connection, p.step, p.done, p.secondsPerLeaf.toPrecision(6), p.hangs ? 1 : 0, p.ready ? 1 : 0].join(' ');
 
+/** A number that the server can be asked for. */
+export const isConnection = (text: string): boolean => /^\d+$/.test(text);
+
 export function readLease(text: string | null): Omit<Evidence, 'disconnected'> {
   if (text === null) return { connection: undefined, progress: noProgress };
   const [connection = '', ...numbers] = text.split(' ');
+  if (!isConnection(connection)) return { connection, progress: noProgress }; // a stranger's: until it is renewed
   const [step = 0, done = 0, secondsPerLeaf = 0, hangs = 0, ready = 0] = numbers.map(Number);
   return { connection, progress: { step, done, secondsPerLeaf, hangs: hangs === 1, ready: ready === 1 } };
 }

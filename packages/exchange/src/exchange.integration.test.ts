@@ -370,6 +370,25 @@ describe('exchange with real processes', function () {
         );
     });
 
+    it('names a lease that is none, and goes on with its owner', async () => {
+      const o = { shards: 2, wanted: 2, stepMs: 400, steps: 8 }; // long enough for looks at each other
+      const reference = await alone(o);
+      const where = await newFolder();
+      const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+      await reaches(members[0], 2);
+      const [lease = ''] = await stranger.keys('{toy}:hb:*');
+      await stranger.multi().del(lease).rpush(lease, 'a list').exec();
+      await reaches(members[0], 5);
+      await stranger.set(lease, 'no lease at all');
+      for (const member of members) assert.equal(await member.end, reference);
+      const facts = members.flatMap((member) => member.facts);
+      const found = facts.flatMap((fact) =>
+        fact.kind === 'strange' && fact.key === lease ? [fact.found] : [],
+      );
+      assert.ok(found.length > 0, JSON.stringify(facts));
+      assert.deepEqual(members.map(lost), [0, 0]);
+    });
+
     it('names the key of a sum of other weights', async () => {
       const o = { shards: 2, wanted: 2, stepMs: 150, steps: 9, sharedMemory: false };
       const where = await newFolder();

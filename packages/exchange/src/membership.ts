@@ -1,5 +1,5 @@
 import { keys } from '@lvnet/redis';
-import { leaseText, readLease, type Evidence, type Progress } from './evidence.js';
+import { isConnection, leaseText, readLease, type Evidence, type Progress } from './evidence.js';
 import type { Link } from './link.js';
 import {
   commitStep,
@@ -73,6 +73,12 @@ export function createMembership({
     link.command(['EVAL', lua, names.length, ...names, ...args]);
   const view = keys.view(run);
 
+  /** Asked for once more before somebody is accused: what is no text counts as nothing among many. */
+  const leaseOf = (name: string): Promise<string | null> =>
+    command('GET', keys.lease(run, name)).catch((error: unknown) => {
+      if (!isOtherType(error)) throw error;
+      return error.message;
+    });
   const listed = async (connections: readonly string[]): Promise<ReadonlySet<string>> => {
     if (connections.length === 0) return new Set();
     const text = String(await link.command(['CLIENT', 'LIST', 'ID', ...connections]));
@@ -131,11 +137,18 @@ export function createMembership({
       // At once: whoever takes a seat writes its lease before it gives up its place as standby, so one is there.
       const names = workers.flatMap((name) => [keys.lease(run, name), keys.standby(run, name)]);
       const texts = (await link.command(['MGET', ...names])) as (Buffer | null)[];
-      const leases = workers.map((_, i) => readLease((texts[2 * i] ?? texts[2 * i + 1])?.toString() ?? null));
-      const connections = leases.flatMap(({ connection = '' }) =>
-        /^\d+$/.test(connection) ? [connection] : [],
+      const leases = await Promise.all(
+        workers.map(async (name, i) => {
+          const text = (texts[2 * i] ?? texts[2 * i + 1])?.toString() ?? (await leaseOf(name));
+          const lease = readLease(text);
+          if (lease.connection !== undefined && !isConnection(lease.connection))
+            onStrange(keys.lease(run, name), text ?? '');
+          return lease;
+        }),
       );
-      const alive = await listed(connections);
+      const alive = await listed(
+        leases.flatMap(({ connection = '' }) => (isConnection(connection) ? [connection] : [])),
+      );
       const isAlive = ({ connection = '' }: (typeof leases)[number]) => alive.has(connection);
       return new Map(
         leases.map((lease, i) => [workers[i] ?? '', { ...lease, disconnected: !isAlive(lease) }]),
