@@ -60,6 +60,8 @@ describe('lvnet audit, fork and diff, on a run of a local cluster', function () 
   let run: string;
   let fork: Submitted;
   let changed: Submitted;
+  let further: Submitted;
+  let drawn: Submitted;
   const cli = (...args: string[]) => runCli(args, folder.options());
   const ofCopy = (name: string, ...args: string[]) => cli(...args, '--store', name);
   const json = async <T>(result: Promise<CliResult>): Promise<T> => {
@@ -83,7 +85,25 @@ describe('lvnet audit, fork and diff, on a run of a local cluster', function () 
     changed = await json(
       cli('fork', run, '--step', '3', '--set', 'loss.eta=[0]', '--set', 'name=other', '--json'),
     );
-    for (const id of [fork.run, changed.run]) assert.equal((await cli('watch', id)).code, 0);
+    const startFrom = (weights: string, name: string) =>
+      json<Submitted>(
+        cli(
+          'run',
+          'experiment.yaml',
+          '--set',
+          `network.weights=${weights}`,
+          '--set',
+          `name=${name}`,
+          '--json',
+        ),
+      );
+    further = await startFrom('proven@last', 'further');
+    const network = ['baseWidth=2', 'levels=2', 'blocksPerStage=1', 'expansionRate=2', 'kernel=3'];
+    const options = network.flatMap((option) => ['--set', option]);
+    await json(cli('init', 'lv-net', '--seed', '5', '--out', 'drawn.safetensors', ...options, '--json'));
+    drawn = await startFrom('drawn.safetensors', 'drawn');
+    for (const id of [fork.run, changed.run, further.run, drawn.run])
+      assert.equal((await cli('watch', id)).code, 0);
     cluster.child.kill('SIGINT');
     await cluster.ended;
   });
@@ -155,6 +175,46 @@ describe('lvnet audit, fork and diff, on a run of a local cluster', function () 
     assert.match(stdout, /^ {2}loss\.eta +\[0\.5\] +\[0\]$/m);
     const forked = await json<Audit>(ofCopy('lvnet-data/store', 'audit', changed.run, '--json'));
     assert.equal(forked.holds, true);
+  });
+
+  it('a run with given weights starts from these bytes', async () => {
+    const document = async (id: string) => {
+      const text = await readFile(folder.path('lvnet-data', 'store', 'runs', id, 'run.json'), 'utf8');
+      return JSON.parse(text) as RunDocument;
+    };
+    const [parent, child] = await Promise.all(
+      [run, further.run].map((id) =>
+        json<Audit>(ofCopy('lvnet-data/store', 'audit', id, '--steps', '9', '--json')),
+      ),
+    );
+    assert.deepEqual([child?.holds, child?.steps], [true, { first: 1, last: 10 }]);
+    assert.ok(child?.chain.checkpoints.includes(0), 'what it started from stays');
+    assert.equal((await document(further.run)).weights?.from, `${run}@${String(parent?.steps.last)}`);
+    const found = await json<Diff>(ofCopy('lvnet-data/store', 'diff', run, further.run, '--json'));
+    assert.deepEqual([found.same, found.firstDivergingStep, found.note], [false, 1, null]);
+    // The weights that seed 5 draws, given: the same run by another name.
+    const same = await json<Diff>(ofCopy('lvnet-data/store', 'diff', run, drawn.run, '--json'));
+    assert.deepEqual([same.same, same.compared], [true, 10]);
+    assert.notEqual(drawn.run, run);
+  });
+
+  it('weights of another network, of no run and of no file are refused, and nothing is submitted', async () => {
+    const runs = () => readdir(folder.path('lvnet-data', 'store', 'runs'));
+    const before = await runs();
+    const { cwd = '', env } = folder.options();
+    const options = { cwd, env: { ...env, LVNET_STORE: `file://${folder.path('lvnet-data', 'store')}` } };
+    const dryRun = (...set: string[]) => {
+      const settings = set.flatMap((item) => ['--set', item]);
+      return refused(2, runCli(['run', 'experiment.yaml', '--dry-run', '--json', ...settings], options));
+    };
+    const other = await dryRun('network.weights=proven@last', 'network.kernel=5');
+    assert.equal(other.code, 'WEIGHTS_MISMATCH');
+    assert.match(other.message, /has shape \[2, 1, 3, 3, 3\]; the network needs \[2, 1, 5, 5, 5\]/);
+    assert.equal((await dryRun('network.weights=nobody@last')).code, 'RUN_NOT_FOUND');
+    assert.equal((await dryRun('network.weights=none.safetensors')).code, 'FILE_NOT_FOUND');
+    const typo = await dryRun('network.weigths=proven');
+    assert.match(typo.message, /network\.weigths: unknown field; did you mean weights\?/);
+    assert.deepEqual(await runs(), before);
   });
 
   it('a fork that is there is not made again, and one without a coordinator says so', async () => {

@@ -2,7 +2,13 @@ import { pathToFileURL } from 'node:url';
 import { writeCheckpoint } from '@lvnet/checkpoints';
 import { submitRun } from '@lvnet/coordinator';
 import { sha256Hex } from '@lvnet/core';
-import { parseExperiment, runKeys, type RunDocument, type Verdict } from '@lvnet/experiments';
+import {
+  networkConfigOf,
+  parseExperiment,
+  runKeys,
+  type RunDocument,
+  type Verdict,
+} from '@lvnet/experiments';
 import { buildNetwork, initialWeights } from '@lvnet/networks';
 import { openStore } from '@lvnet/store';
 import { namedWeights } from '@lvnet/training';
@@ -39,7 +45,7 @@ export async function storeRun(o: {
   );
   const engine = { kind: 'native', fingerprint: sha256Hex('test') };
   const { document } = await submitRun({ store, registry: undefined, engine, now: () => 0 }, experiment);
-  const network = buildNetwork(experiment.network);
+  const network = buildNetwork(networkConfigOf(experiment));
   const { windowHu, patch } = experiment.data;
   for (const step of storedSteps) {
     const weights = namedWeights(network, initialWeights(network.config, step));

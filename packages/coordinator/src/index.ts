@@ -13,7 +13,7 @@ export {
   type RunRecord,
 } from './cluster-state.js';
 export { runCoordinatorProcess, type CoordinatorOptions } from './process.js';
-export { submitRun, submitSweep, hashDataset, type SubmitContext } from './submit.js';
+export { submitRun, submitSweep, hashDataset, type GivenWeights, type SubmitContext } from './submit.js';
 export { submitFork, type ForkContext, type ForkOrigin } from './fork.js';
 export { readStatus, readCaseResults, resolveRun, listRuns, type RunStatus } from './status.js';
 export { readRunEvents, type RunEvent } from '@lvnet/experiments';

@@ -25,6 +25,17 @@ export interface SubmitContext {
   hashCachePath?: string;
   onProgress?: (text: string) => void;
   now: () => number;
+  /** Finds what `network.weights` refers to; absent where experiments with given weights are not accepted. */
+  findWeights?: (experiment: Experiment) => Promise<GivenWeights>;
+}
+
+/** Weights that a run is to start from. */
+export interface GivenWeights {
+  sha256: string;
+  /** Where they were found, exactly. */
+  from: string;
+  /** Writes them as the run's checkpoint 0. */
+  write: (run: string) => Promise<void>;
 }
 
 export interface SubmitOptions {
@@ -46,11 +57,15 @@ export async function submitRun(
   options: SubmitOptions = {},
 ): Promise<{ document: RunDocument; created: boolean }> {
   const split = options.split ?? (await drawSplit(context, experiment));
-  let document = describeRun(context, experiment, split, options.notes ?? [], 0);
+  const given = await weightsFor(context, experiment);
+  const describe = (again: number) =>
+    describeRun(context, experiment, { split, given, again, notes: options.notes ?? [] });
+  let document = describe(0);
   for (let again = 1; options.again === true && (await exists(context.store, document.run)); again++) {
-    document = describeRun(context, experiment, split, options.notes ?? [], again);
+    document = describe(again);
   }
   if (options.dryRun === true) return { document, created: !(await exists(context.store, document.run)) };
+  await writeStart(context.store, document, given);
   const key = runKeys.document(document.run);
   const created = await putDocument(context.store, key, document);
   await context.registry?.request({ kind: 'submitted', run: document.run });
@@ -73,10 +88,12 @@ export async function submitSweep(
     );
   }
   const split = options.split ?? (await drawSplit(context, first.experiment));
-  const trials = grid.map(({ values, experiment }, trial) => {
-    const document = describeRun(context, experiment, split, [], 0);
-    return { trial, values, run: document.run, document };
-  });
+  const trials: (SweepDocument['trials'][number] & { given: GivenWeights | undefined })[] = [];
+  for (const [trial, { values, experiment }] of grid.entries()) {
+    const given = await weightsFor(context, experiment);
+    const document = describeRun(context, experiment, { split, given, again: 0, notes: [] });
+    trials.push({ trial, values, run: document.run, document, given });
+  }
   const id = sha256Hex(canonicalJson(trials.map((trial) => trial.run))).slice(0, 12);
   const document: SweepDocument = {
     version: 1,
@@ -85,25 +102,50 @@ export async function submitSweep(
     createdAt: new Date(context.now()).toISOString(),
     parallel: sweep.search.parallel,
     objective: sweep.objective,
-    trials: trials.map((trial) => ({
+    trials: trials.map(({ given: _given, ...trial }) => ({
       ...trial,
       document: { ...trial.document, sweep: { sweep: id, trial: trial.trial } },
     })),
   };
   if (options.dryRun === true) return { document, created: false };
+  for (const { document: run, given } of trials) await writeStart(context.store, run, given);
   const created = await putDocument(context.store, runKeys.sweep(id), document);
   await context.registry?.request({ kind: 'submittedSweep', sweep: id });
   return { document, created };
 }
 
+/** @throws Failure('EXPERIMENT_INVALID') where nobody can find them, and what finding them throws */
+async function weightsFor(
+  { findWeights }: SubmitContext,
+  experiment: Experiment,
+): Promise<GivenWeights | undefined> {
+  const { weights } = experiment.network;
+  if (weights === undefined) return undefined;
+  if (findWeights !== undefined) return findWeights(experiment);
+  throw new Failure(
+    'EXPERIMENT_INVALID',
+    { path: 'network.weights', value: weights },
+    { message: `network.weights (${weights}): given weights are not accepted here.`, hint: 'Leave it out.' },
+  );
+}
+
+/** Before the run's document: nobody starts a run whose weights are not there yet. */
+async function writeStart(
+  store: Store,
+  { run }: RunDocument,
+  given: GivenWeights | undefined,
+): Promise<void> {
+  if (given !== undefined && !(await exists(store, run))) await given.write(run);
+}
+
 function describeRun(
   context: SubmitContext,
   experiment: Experiment,
-  split: RunSplit,
-  notes: string[],
-  again: number,
+  o: { split: RunSplit; given: GivenWeights | undefined; again: number; notes: string[] },
 ): RunDocument {
-  const content = { engine: context.engine, experiment, split, again, parent: null };
+  const { split, given, again, notes } = o;
+  const weights = given === undefined ? {} : { weights: { sha256: given.sha256, from: given.from } };
+  const content = { engine: context.engine, experiment, split, again, parent: null, ...weights };
   const identity = identityOfRun(content);
   return {
     ...content,

@@ -6,6 +6,7 @@
 export { tf } from './tfjs.js';
 export { openEngine, type Engine, type EngineKind, type EngineOptions } from './open-engine.js';
 export { isTensorFlowInstalled } from './tensorflow/binding.js';
+export { usableGpus } from './tensorflow/gpus.js';
 export { conv3d, depthwise3d } from './convolution.js';
 export { batchNormTrain, batchNormInfer, type BatchStatistics, type OnStatistics } from './normalisation.js';
 export { convolve, transposedConvolve, type ConvolutionMoves } from './dense-convolution.js';

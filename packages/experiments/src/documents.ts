@@ -12,6 +12,8 @@ export interface RunDocument {
   /** Counts deliberate repetitions of the same experiment (`--again`), 0 for the first. */
   again: number;
   parent: { run: string; step: number; digest: string } | null;
+  /** The given weights that the first step starts from: their SHA-256, and where they were found. */
+  weights?: { sha256: string; from: string };
   sweep: { sweep: string; trial: number } | null;
   createdAt: string;
   engine: { kind: string; fingerprint: string };

@@ -1,4 +1,4 @@
-import { networkConfigSchema, networkOf } from '@lvnet/networks';
+import { networkConfigSchema, networkOf, type NetworkConfig } from '@lvnet/networks';
 import { z } from 'zod';
 
 const positive = z.number().positive();
@@ -56,6 +56,23 @@ const checkpointSchema = z.strictObject({
   bytesPerSecond: count.default(32 * 2 ** 20),
 });
 
+const weightsSchema = z.string().min(1).optional();
+
+const withWeights = <Shape extends z.core.$ZodShape>(options: z.ZodObject<Shape, z.core.$strict>) =>
+  options.extend({
+    /** Where the first step's weights come from in place of the seed: a checkpoint, or a safetensors file. */
+    weights: weightsSchema,
+  });
+
+const [lvNet, uNet, ceNet, threeDUNet, vNet] = networkConfigSchema.options;
+const networkSchema = z.union([
+  withWeights(lvNet),
+  withWeights(uNet),
+  withWeights(ceNet),
+  withWeights(threeDUNet),
+  withWeights(vNet),
+]);
+
 /** The shape of an experiment file; contradictions between fields are judged elsewhere. */
 export const experimentSchema = z.strictObject({
   name: z
@@ -66,7 +83,7 @@ export const experimentSchema = z.strictObject({
   labels: z.record(z.string(), z.string()).optional(),
   priority: z.number().int().optional(),
   data: dataSchema,
-  network: networkConfigSchema.prefault({}),
+  network: networkSchema.prefault({}),
   loss: lossSchema.prefault({}),
   optimizer: optimizerSchema.prefault({}),
   training: trainingSchema.prefault({}),
@@ -97,6 +114,12 @@ export function withDefaults({ training, loss, ...parsed }: Parsed): Experiment 
     loss: { ...loss, eta: loss.eta ?? paperEta },
     training: { ...training, shards: training.shards ?? training.batch },
   };
+}
+
+/** What the network is, whatever its weights start from. */
+export function networkConfigOf({ network }: Pick<Experiment, 'network'>): NetworkConfig {
+  const { weights: _weights, ...config } = network;
+  return config;
 }
 
 /** JSON Schema of the file, for editors. */

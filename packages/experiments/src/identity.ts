@@ -1,30 +1,30 @@
 import { canonicalJson, sha256Hex } from '@lvnet/core';
-import type { Experiment } from './experiment.js';
+import { networkConfigOf, type Experiment } from './experiment.js';
 
 /**
  * What makes a run this run: everything that decides its bytes. Names, labels, folders, numbers of
- * workers, checkpoint habits and priority do not.
+ * workers, checkpoint habits and priority do not; nor does where given weights were found.
  *
- * @param cases content hashes of the cases by split
+ * @param origin content hashes of the cases by split, and of what the run starts from
  * @param numerics raised when the same experiment would give other bytes than before
  */
 export function identityOf(
   experiment: Experiment,
-  cases: unknown,
+  origin: unknown,
   engineFingerprint: string,
   numerics: number,
 ): string {
-  const { data, network, loss, optimizer, training, exchange, seed } = experiment;
+  const { data, loss, optimizer, training, exchange, seed } = experiment;
   const { root: _root, split: _split, ...decisiveData } = data;
   return sha256Hex(
     canonicalJson({
       version: 1,
       numerics,
       engineFingerprint,
-      cases,
+      cases: origin,
       seed,
       data: decisiveData,
-      network,
+      network: networkConfigOf(experiment),
       loss,
       optimizer,
       training,

@@ -3,12 +3,12 @@
  * it in the store. Pure but for reading and writing those documents.
  * Owns yaml.
  */
-export { experimentSchema, experimentJsonSchema, type Experiment } from './experiment.js';
+export { experimentSchema, experimentJsonSchema, networkConfigOf, type Experiment } from './experiment.js';
 export { applySettings, parseExperiment, type ParseOptions } from './parse.js';
 export { preflight } from './contradictions.js';
 export type { Problem } from './problems.js';
 export { identityOf, runIdOf } from './identity.js';
-export { identityOfRun, numericsVersion, unsuitedFor } from './run-identity.js';
+export { identityOfRun, numericsVersion, startOfRun, unsuitedFor } from './run-identity.js';
 export { experimentDifferences, type ExperimentDifference } from './differences.js';
 export { forkedExperiment } from './fork.js';
 export { runStates, transition, type RunState } from './run-state.js';

@@ -53,6 +53,7 @@ const everything = {
     blocksPerStage: 2,
     classes: 3,
     activation: 'relu',
+    weights: 'liver@best',
   },
   loss: { eta: [0, 1.5], order: 'fine-to-coarse' },
   optimizer: { name: 'adam', learningRate: 0.01, decayPerEpoch: 1, weightDecay: 0, clipNorm: 2 },
@@ -104,7 +105,7 @@ describe('an experiment', () => {
     const networks =
       schema.properties['network']?.anyOf?.map(({ properties }) => Object.keys(properties)) ?? [];
     assert.deepEqual(networks[0], Object.keys(everything.network));
-    assert.deepEqual(networks[2], ['name', 'baseWidth', 'context', 'classes']);
+    assert.deepEqual(networks[2], ['name', 'baseWidth', 'context', 'classes', 'weights']);
     assert.deepEqual(schema.required, ['data']);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RunDocument } from './documents.js';
 import { parseExperiment } from './parse.js';
-import { identityOfRun, unsuitedFor } from './run-identity.js';
+import { identityOfRun, startOfRun, unsuitedFor } from './run-identity.js';
 import { runIdOf } from './identity.js';
 
 const content = {
@@ -15,7 +15,23 @@ const document: RunDocument = {
   ...content,
   ...{ version: 1, run: runIdOf(identity), name: 'x', identity, sweep: null, createdAt: '', notes: [] },
 };
+const weights = { sha256: 'd'.repeat(64), from: 'liver@200' };
+const given: RunDocument = { ...document, weights, identity: identityOfRun({ ...content, weights }) };
 const worker = { ...content.engine, version: '1.2.3' };
+
+function withWeights(reference: string): RunDocument['experiment'] {
+  const { experiment } = content;
+  return { ...experiment, network: { ...experiment.network, weights: reference } };
+}
+
+describe('where a run starts', () => {
+  it('is with drawn weights, given ones, or a step of another run', () => {
+    assert.equal(startOfRun(document), null);
+    assert.deepEqual(startOfRun(given), { step: 0, digest: weights.sha256 });
+    const parent = { run: 'r', step: 7, digest: 'f' };
+    assert.deepEqual(startOfRun({ ...document, parent }), { step: 7, digest: 'f' });
+  });
+});
 
 describe('a worker and the run that it is invited to', () => {
   const rows: { what: string; document?: RunDocument; worker?: typeof worker; says: RegExp[] }[] = [
@@ -36,6 +52,20 @@ describe('a worker and the run that it is invited to', () => {
       says: [/run\.json of \w{12} is not what the run was named after: .* lvnet 1\.2\.3 with numerics \d+/],
     },
     { what: 'may differ in checkpoint habits', document: { ...document, name: 'another' }, says: [] },
+    {
+      what: 'differ in the weights that it starts from',
+      document: { ...given, weights: { ...weights, sha256: 'e'.repeat(64) } },
+      says: [/is not what the run was named after/],
+    },
+    {
+      what: 'may differ in where these were found',
+      document: {
+        ...given,
+        experiment: withWeights('elsewhere.safetensors'),
+        weights: { ...weights, from: 'x' },
+      },
+      says: [],
+    },
   ];
   for (const { what, document: other = document, worker: who = worker, says } of rows) {
     it(what, () => {

@@ -5,10 +5,13 @@ import { identityOf } from './identity.js';
 export const numericsVersion = 2;
 
 /** What a run is named after. */
-export type RunContent = Pick<RunDocument, 'engine' | 'experiment' | 'split' | 'again' | 'parent'>;
+export type RunContent = Pick<
+  RunDocument,
+  'engine' | 'experiment' | 'split' | 'again' | 'parent' | 'weights'
+>;
 
 /** The identity that a run's content gives with this version's numerics. */
-export function identityOfRun({ engine, experiment, split, again, parent }: RunContent): string {
+export function identityOfRun({ engine, experiment, split, again, parent, weights }: RunContent): string {
   const hashesOf = (cases: RunSplit['train']) => cases.map((item) => item.contentSha256);
   const origin = {
     train: hashesOf(split.train),
@@ -16,8 +19,21 @@ export function identityOfRun({ engine, experiment, split, again, parent }: RunC
     test: hashesOf(split.test),
     again,
     ...(parent === null ? {} : { parent: { step: parent.step, digest: parent.digest } }),
+    ...(weights === undefined ? {} : { weights: weights.sha256 }),
   };
   return identityOf(experiment, origin, engine.fingerprint, numericsVersion);
+}
+
+/**
+ * The checkpoint, in the run's own folder, that a run starts from: that of a fork, or given weights. null where
+ * the weights are drawn.
+ */
+export function startOfRun({
+  parent,
+  weights,
+}: Pick<RunDocument, 'parent' | 'weights'>): { step: number; digest: string } | null {
+  if (parent !== null) return { step: parent.step, digest: parent.digest };
+  return weights === undefined ? null : { step: 0, digest: weights.sha256 };
 }
 
 /**

@@ -16,5 +16,5 @@ export { engineFingerprint } from './fingerprint.js';
 export type { PhaseSeconds, StepFact, TrainingFact } from './facts.js';
 export { epochOf, learningRateAt, type TrainingCase, type TrainingSpec } from './spec.js';
 export { givenWeights } from './given-weights.js';
-export { namedWeights, toCheckpoint, type TrainingState } from './state.js';
+export { namedWeights, startingWith, toCheckpoint, type TrainingState } from './state.js';
 export { modelOf, predictCase, type Model } from './inference.js';

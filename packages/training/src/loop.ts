@@ -7,7 +7,8 @@ import { injectFaults } from './faults.js';
 import { trainAsMember, type Course } from './member.js';
 import { createStepSampler } from './sampling.js';
 import { epochOf } from './spec.js';
-import { decodeState, encodeState, fromCheckpoint, initialState, type TrainingState } from './state.js';
+import { decodeState, encodeState, fromCheckpoint, type TrainingState } from './state.js';
+import { startState, startStepOf } from './start.js';
 import type { FinishReason, TrainOptions } from './train-options.js';
 import { createStepLog } from './step-log.js';
 import { createStepper, type Reducer, type Stepper } from './stepper.js';
@@ -99,7 +100,7 @@ function createFounding({ spec, store, report }: TrainOptions, network: Network)
       }
       return fromCheckpoint(network, state);
     } catch (error) {
-      if (asFailure(error).code === 'CHECKPOINT_NOT_FOUND') return initialState(network, spec.seed);
+      if (asFailure(error).code === 'CHECKPOINT_NOT_FOUND') return startState(network, spec, store);
       throw error;
     }
   };
@@ -117,7 +118,7 @@ function createFounding({ spec, store, report }: TrainOptions, network: Network)
       founded = undefined;
       if (seat.state !== null) return decodeState(network, seat.state);
       if (own?.step === seat.step) return own;
-      if (seat.step === 0) return initialState(network, spec.seed);
+      if (seat.step === startStepOf(spec)) return startState(network, spec, store);
       return fromCheckpoint(network, (await readCheckpoint(store, spec.run, seat.step)).state);
     },
   };

@@ -8,7 +8,8 @@ import { aloneReducer } from './alone.js';
 import { createCaseCache } from './case-cache.js';
 import { createStepSampler } from './sampling.js';
 import type { TrainingSpec } from './spec.js';
-import { fromCheckpoint, initialState, type TrainingState } from './state.js';
+import { startState, startStepOf } from './start.js';
+import { fromCheckpoint, type TrainingState } from './state.js';
 import { createStepper } from './stepper.js';
 import { vectorLayout } from './vector-layout.js';
 
@@ -17,7 +18,7 @@ export interface ReplayOptions {
   wire: WireFormat;
   engine: Engine;
   store: Store;
-  /** A step with a checkpoint, or 0. */
+  /** A step with a checkpoint, or the one that the run starts after. */
   fromStep: number;
   toStep: number;
   /** Sees every step, and the state after it, whose arrays the next step changes. */
@@ -44,8 +45,8 @@ export async function replaySteps(o: ReplayOptions): Promise<TrainingState> {
   const cases = createCaseCache(store, spec.cases);
   const stepper = createStepper({ spec, engine, network, layout, sampler, cases });
   let state =
-    o.fromStep === 0
-      ? initialState(network, spec.seed)
+    o.fromStep === startStepOf(spec)
+      ? await startState(network, spec, store)
       : fromCheckpoint(network, (await readCheckpoint(store, spec.run, o.fromStep)).state);
   const reducer = aloneReducer(spec.shards, layout.length, {
     wire: o.wire,

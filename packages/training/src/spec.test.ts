@@ -4,6 +4,7 @@ import { cutIntoShards, sampleId } from './sampling.js';
 
 const spec: TrainingSpec = {
   run: 'r',
+  start: null,
   seed: 1,
   network: {} as TrainingSpec['network'],
   loss: { eta: [], order: 'coarse-to-fine' },

@@ -3,6 +3,8 @@ import type { NetworkConfig } from '@lvnet/networks';
 /** Everything that decides the bytes of a run, and nothing else: no worker, no clock, no path. */
 export interface TrainingSpec {
   run: string;
+  /** The run's checkpoint that it starts from and that nothing else can give again; null: drawn weights. */
+  start: { step: number; digest: string } | null;
   seed: number;
   network: NetworkConfig;
   loss: { eta: readonly number[]; order: 'coarse-to-fine' | 'fine-to-coarse' };

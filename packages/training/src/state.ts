@@ -24,9 +24,13 @@ export interface TrainingState {
   lossHistory: readonly number[];
 }
 
-/** The state before the first step. */
+/** The state before the first step of a run whose weights are drawn. */
 export function initialState(network: Network, seed: number): TrainingState {
-  const weights = initialWeights(network.config, seed);
+  return startingWith(network, initialWeights(network.config, seed));
+}
+
+/** The state before the first step of a run that starts with these weights. */
+export function startingWith(network: Network, weights: Weights): TrainingState {
   const sha = weightsSha256(namedWeights(network, weights));
   return {
     step: 0,

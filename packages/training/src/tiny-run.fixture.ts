@@ -24,6 +24,7 @@ export function tinySpec(over: Partial<TrainingSpec> = {}): TrainingSpec {
   });
   return {
     run: 'tiny',
+    start: null,
     seed: 3,
     network: buildNetwork(tinyNetwork).config,
     loss: { eta: [0.5], order: 'coarse-to-fine' },

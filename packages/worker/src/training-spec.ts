@@ -1,13 +1,15 @@
-import type { RunDocument, TrainingPlan } from '@lvnet/experiments';
+import { networkConfigOf, startOfRun, type RunDocument, type TrainingPlan } from '@lvnet/experiments';
 import type { TrainingSpec } from '@lvnet/training';
 
 /** What decides a run's bytes, out of its documents. */
-export function trainingSpecOf({ experiment, run }: RunDocument, plan: TrainingPlan): TrainingSpec {
-  const { seed, network, loss, optimizer, training, data } = experiment;
+export function trainingSpecOf(document: RunDocument, plan: TrainingPlan): TrainingSpec {
+  const { experiment, run } = document;
+  const { seed, loss, optimizer, training, data } = experiment;
   return {
     run,
+    start: startOfRun(document),
     seed,
-    network,
+    network: networkConfigOf(experiment),
     loss,
     optimizer,
     batch: training.batch,

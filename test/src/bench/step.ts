@@ -88,6 +88,7 @@ async function makeSpec(folder: string): Promise<TrainingSpec> {
   const item = { case: '0', prepared: name, sha256, depth: prepared.depth, liver: prepared.liver };
   return {
     run: 'bench',
+    start: null,
     seed: 1,
     network: network.config,
     loss: { eta: [0.2, 0.4, 0.6, 0.8], order: 'coarse-to-fine' },

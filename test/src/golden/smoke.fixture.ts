@@ -45,7 +45,7 @@ async function smoke(kind: EngineKind, folder: string): Promise<Smoke> {
   const { batch, shards } = experiment.training;
   const perEpoch = stepsPerEpoch({ cases: sampled, slices: data.patch[0], blocks: data.blocks, batch });
   const spec: TrainingSpec = {
-    ...{ run: 'smoke', seed, network: config, loss, optimizer, batch, shards, cases },
+    ...{ run: 'smoke', start: null, seed, network: config, loss, optimizer, batch, shards, cases },
     ...{
       onBadSample: 'stop' as const,
       slices: data.patch[0],

@@ -56,12 +56,13 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     ...common(options, settings),
   });
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, options.workers)));
+  const deviceOf = await shareGpus(options);
   const workers = Array.from({ length: options.workers }, (_, i) =>
     keepProcess({
       name: `worker-${String(i + 1)}`,
       args: [
         ...['worker', '--engine', options.engine, '--name', `worker${String(i + 1)}`],
-        ...['--threads', String(threads), '--port', '0'],
+        ...['--threads', String(threads), '--port', '0', '--device', String(deviceOf(i))],
       ],
       ...common(options, settings),
     }),
@@ -85,6 +86,20 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
     await stop();
     throw error;
   }
+}
+
+/** The device of each worker: with the tensorflow engine one GPU after the other, where it has any. */
+async function shareGpus({
+  engine,
+  workers,
+  onNote,
+}: LocalClusterOptions): Promise<(worker: number) => number> {
+  if (engine !== 'tensorflow') return () => 0;
+  const { usableGpus } = await import('@lvnet/engine'); // large; nothing else here computes
+  const gpus = usableGpus();
+  if (gpus > 0 && workers > gpus)
+    onNote(`${String(workers)} workers share ${String(gpus)} GPUs and their memory`);
+  return (worker) => (gpus === 0 ? 0 : worker % gpus);
 }
 
 /** The coordinator would say the same, but only in its log. */

@@ -23,6 +23,7 @@ import { withCluster, withStore, type Connection } from './connection.js';
 import { chooseEngine } from './engine-choice.js';
 import { checkFit } from './fit.js';
 import { print, say, table, terminal } from './print.js';
+import { findStartWeights } from './start-weights.js';
 import { stopSignal } from './stop-signal.js';
 import { watchRun, watchSweep } from './watch-run.js';
 
@@ -178,6 +179,8 @@ async function submitContext(
     hashCachePath: join(homedir(), '.cache', 'lvnet', 'hashes.json'),
     onProgress: say,
     now: Date.now,
+    findWeights: (experiment) =>
+      findStartWeights(experiment, { store, engineFingerprint: chosen.fingerprint }),
   };
 }
 

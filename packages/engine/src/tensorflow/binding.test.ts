@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { environmentOf, findBinding } from './binding.js';
-import { gpuModel } from './gpu-model.js';
+import { countGpus, gpuModel, usableGpus } from './gpus.js';
 
 describe('what TensorFlow is told before it loads', () => {
   it('takes one device and gives the same bytes every time', () => {
@@ -36,5 +39,24 @@ describe('looking for TensorFlow', () => {
 
   it('has a name for a GPU that the driver does not tell of', () => {
     assert.equal(gpuModel(63, { CUDA_VISIBLE_DEVICES: '63' }), 'GPU 63');
+  });
+});
+
+describe('counting GPUs', () => {
+  it('counts those that the user left visible, or all that the driver has', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gpus-'));
+    try {
+      for (const bus of ['0000:01:00.0', '0000:02:00.0']) mkdirSync(join(folder, bus));
+      assert.equal(countGpus({}, folder), 2);
+      assert.equal(countGpus({ CUDA_VISIBLE_DEVICES: '3,5,6' }, folder), 3);
+      for (const none of ['', '-1']) assert.equal(countGpus({ CUDA_VISIBLE_DEVICES: none }, folder), 0);
+      assert.equal(countGpus({}, join(folder, 'none')), 0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('finds none where TensorFlow is not set up', () => {
+    assert.equal(usableGpus({ LVNET_TENSORFLOW: '/nowhere', CUDA_VISIBLE_DEVICES: '0,1' }), 0);
   });
 });

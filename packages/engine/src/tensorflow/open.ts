@@ -3,7 +3,7 @@ import { Failure } from '@lvnet/core';
 import { tf } from '../tfjs.js';
 import { TensorFlowBackend } from './backend.js';
 import { loadBinding, type DeviceSettings } from './binding.js';
-import { gpuModel } from './gpu-model.js';
+import { gpuModel } from './gpus.js';
 import { registerTensorFlowKernels } from './kernels.js';
 
 export interface OpenedTensorFlow {

@@ -18,13 +18,8 @@ import { checkLedger, type EpochLedger } from './ledger.js';
 /** A run's past: how it began, and how it ended, if it did. */
 export interface RunPast {
   spec: TrainingSpec;
-  /** The step of another run that this one was forked after. */
-  parent: {
-    step: number;
-    digest: string;
-    /** SHA-256 of the weights, where the other run's record of the step is there. */
-    weights: string | null;
-  } | null;
+  /** SHA-256 of the weights of the checkpoint that it started from, where that is known. */
+  startWeights?: string;
   finished: { step: number; digest: string } | null;
 }
 
@@ -52,7 +47,7 @@ export interface Books {
 
 /** Reads all that a run has recorded and checks it against itself and its plan. */
 export async function readBooks(store: Store, past: RunPast): Promise<Books> {
-  const { spec, parent, finished } = past;
+  const { spec, finished } = past;
   const damagedCheckpoints = await findDamaged(store, spec.run);
   const manifests = await listCheckpoints(store, spec.run);
   const { records: lines, damaged } = await readStepLines(store, spec.run); // written before their checkpoint
@@ -67,7 +62,7 @@ export async function readBooks(store: Store, past: RunPast): Promise<Books> {
   const ofChain: Problem[] = [
     ...unreadable,
     ...damagedCheckpoints,
-    ...lostBeginning(past, manifests),
+    ...lostBeginning(spec, manifests),
     ...problems,
     ...strangeRates(spec, records),
   ];
@@ -76,20 +71,20 @@ export async function readBooks(store: Store, past: RunPast): Promise<Books> {
     ...ledger.flatMap(ledgerProblems).map((problem) => ({ kind: 'ledger' as const, ...problem })),
   ];
   const soundSteps = manifests.map(({ step }) => step).filter((step) => !wrong.has(step));
-  if (parent === null && !soundSteps.includes(0)) soundSteps.unshift(0);
+  if (spec.start === null && !soundSteps.includes(0)) soundSteps.unshift(0);
   return { startStep: start.step, lastStep, records, manifests, soundSteps, ledger, problems: all };
 }
 
-function startOf({ spec, parent }: RunPast): RecordedRun['start'] {
-  if (parent !== null) return parent;
+function startOf({ spec, startWeights }: RunPast): RecordedRun['start'] {
+  if (spec.start !== null) return { ...spec.start, weights: startWeights ?? null };
   const { digest, weightsSha256 } = initialState(buildNetwork(spec.network), spec.seed);
   return { step: 0, digest, weights: weightsSha256 };
 }
 
-/** What a fork starts from is nowhere else: its steps could not be done again. */
-function lostBeginning({ parent }: RunPast, manifests: readonly Manifest[]): Problem[] {
-  if (parent === null || manifests.some(({ step }) => step === parent.step)) return [];
-  return [{ step: parent.step, message: 'the checkpoint that the fork started from is gone' }];
+/** What a run starts from is nowhere else: its steps could not be done again. */
+function lostBeginning({ start }: TrainingSpec, manifests: readonly Manifest[]): Problem[] {
+  if (start === null || manifests.some(({ step }) => step === start.step)) return [];
+  return [{ step: start.step, message: 'the checkpoint that the run started from is gone' }];
 }
 
 /** Reads every checkpoint: sizes and hashes must be those of its manifest. */

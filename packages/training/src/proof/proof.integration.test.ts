@@ -6,6 +6,7 @@ import { openEngine, type Engine } from '@lvnet/engine';
 import { loadKernels } from '@lvnet/kernels';
 import { buildNetwork } from '@lvnet/networks';
 import { preparePhantomRun, trainAlone, type PhantomRun } from '../phantom-run.fixture.js';
+import { replaySteps } from '../replay.js';
 import { namedWeights, toCheckpoint, type TrainingState } from '../state.js';
 import { readBooks, type Books, type RunPast } from './books.js';
 import { drawSteps, recomputeSteps } from './recompute.js';
@@ -31,7 +32,7 @@ describe('the proof of a run on phantoms', function () {
 
   const past = (over: Partial<RunPast> = {}): RunPast => {
     const { step, digest } = trained;
-    return { spec: run.spec, parent: null, finished: { step, digest }, ...over };
+    return { spec: run.spec, finished: { step, digest }, ...over };
   };
   const stepsFolder = () => join(run.folder, 'store', 'runs', run.spec.run, 'steps');
   const checkpoint = (step: number, name: string) =>
@@ -210,13 +211,13 @@ describe('the proof of a run on phantoms', function () {
 
   it('holds for a fork at any step, which gives the bytes of its parent', async () => {
     const from = await stateAfter({ ...{ spec: run.spec, wire: 'float32', store: run.store }, ...at(3) });
-    const parent = { step: 3, digest: from.digest, weights: from.weightsSha256 };
-    const spec = { ...run.spec, run: 'fork' };
+    const spec = { ...run.spec, run: 'fork', start: { step: 3, digest: from.digest } };
+    const forked = { spec, startWeights: from.weightsSha256, finished: null };
     const network = buildNetwork(spec.network);
     await writeCheckpoint(run.store, spec.run, toCheckpoint(network, from, spec.stepsPerEpoch));
     const end = await trainAlone({ spec, store: run.store }, engine, { toStep: 7, checkpoints: [7], from });
     assert.equal(end.digest, trained.digest);
-    const books = await readBooks(run.store, { spec, parent, finished: { step: 7, digest: end.digest } });
+    const books = await readBooks(run.store, { ...forked, finished: { step: 7, digest: end.digest } });
     assert.deepEqual(problemsOf(books), []);
     assert.deepEqual([books.startStep, books.lastStep, books.soundSteps], [3, 7, [3, 7]]);
     assert.deepEqual(
@@ -230,14 +231,17 @@ describe('the proof of a run on phantoms', function () {
       results.map(({ step, fromStep, holds }) => [step, fromStep, holds]),
       [4, 5, 6, 7].map((step) => [step, 3, true]),
     );
-    const other = { ...parent, weights: trained.weightsSha256 };
-    assert.deepEqual(problemsOf(await readBooks(run.store, { spec, parent: other, finished: null })), [
+    const other = { ...forked, startWeights: trained.weightsSha256 };
+    assert.deepEqual(problemsOf(await readBooks(run.store, other)), [
       '3: its checkpoint holds other weights than the step led to',
     ]);
     await rm(join(run.folder, 'store', 'runs', 'fork', 'checkpoints', '3', 'manifest.json'));
-    const without = await readBooks(run.store, { spec, parent, finished: null });
-    assert.deepEqual(problemsOf(without), ['3: the checkpoint that the fork started from is gone']);
+    assert.deepEqual(problemsOf(await readBooks(run.store, forked)), [
+      '3: the checkpoint that the run started from is gone',
+    ]);
+    const replay = { spec, wire: 'float32', engine, store: run.store, fromStep: 3, toStep: 4 } as const;
+    await assert.rejects(replaySteps(replay), { code: 'CHECKPOINT_NOT_FOUND' });
   });
 
-  const at = (step: number) => ({ step, startStep: 0, engine: () => Promise.resolve(engine) });
+  const at = (step: number) => ({ step, engine: () => Promise.resolve(engine) });
 });

@@ -3,12 +3,11 @@ import { asFailure, Failure } from '@lvnet/core';
 import type { Engine } from '@lvnet/engine';
 import { buildNetwork } from '@lvnet/networks';
 import { replaySteps, type ReplayOptions } from '../replay.js';
-import { fromCheckpoint, initialState, type TrainingState } from '../state.js';
+import { startState } from '../start.js';
+import { fromCheckpoint, type TrainingState } from '../state.js';
 
 export interface StateAfterOptions extends Omit<ReplayOptions, 'fromStep' | 'toStep' | 'engine'> {
   step: number;
-  /** The step that the run starts after: 0, or that of a fork. */
-  startStep: number;
   /** Opened only where steps have to be done again. */
   engine: () => Promise<Engine>;
 }
@@ -29,8 +28,8 @@ export async function stateAfter(o: StateAfterOptions): Promise<TrainingState> {
       return replaySteps({ ...o, engine: await o.engine(), fromStep: candidate, toStep: step });
     return fromCheckpoint(network, (await readCheckpoint(store, spec.run, step)).state);
   }
-  if (o.startStep > 0) throw nothingLeft(spec.run, step);
-  if (step === 0) return initialState(network, spec.seed);
+  if (spec.start !== null) throw nothingLeft(spec.run, step);
+  if (step === 0) return startState(network, spec, store);
   return replaySteps({ ...o, engine: await o.engine(), fromStep: 0, toStep: step });
 }
 

@@ -16,8 +16,8 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
   refuseUnsuited(context.worker, unsuitedFor(document, { kind, fingerprint, version }));
   const plan = await readPlan(store, job.run);
   const spec = trainingSpecOf(document, plan);
-  const start = document.parent?.step ?? 0; // what lies before was for the parent to judge
-  const { workers, exchange, checkpoint, network, data } = document.experiment;
+  const { start } = spec;
+  const { workers, exchange, checkpoint, data } = document.experiment;
   await trainRun({
     spec,
     engine: context.engine,
@@ -32,7 +32,7 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     members: { min: Math.min(workers.min, spec.shards), wanted: Math.min(workers.max, spec.shards) },
     checkpoint,
     provenance: {
-      network,
+      network: spec.network,
       data: { windowHu: data.windowHu, patch: data.patch },
       engineFingerprint: document.engine.fingerprint,
     },
@@ -40,9 +40,10 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
     verdict:
       document.experiment.training.stop === undefined
         ? undefined
-        : (step) => (step < start ? Promise.resolve({ stop: false }) : verdictOf(context, job.run, step)),
+        : (step) =>
+            step < (start?.step ?? 0) ? Promise.resolve({ stop: false }) : verdictOf(context, job.run, step), // what lies before was for the parent to judge
     referenced: async () => [
-      ...(document.parent === null ? [] : [start]), // a fork's first steps can be done again from nowhere else
+      ...(start === null ? [] : [start.step]), // the first steps can be done again from nowhere else
       ...(await referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0)),
     ],
     finish: async (finished) => {

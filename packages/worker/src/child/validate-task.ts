@@ -2,6 +2,7 @@ import { checkpointFolder, readWeights } from '@lvnet/checkpoints';
 import { invariant } from '@lvnet/core';
 import { evaluateCase } from '@lvnet/evaluation';
 import {
+  networkConfigOf,
   putDocument,
   runKeys,
   type CaseResult,
@@ -57,7 +58,7 @@ async function loadModel({ store }: TaskContext, document: RunDocument, step: nu
   const key = `${document.run}@${String(step)}`;
   if (loaded?.key === key) return loaded.model;
   const { weights } = await readWeights(store, checkpointFolder(document.run, step));
-  const model = modelOf(document.experiment.network, weights);
+  const model = modelOf(networkConfigOf(document.experiment), weights);
   loaded = { key, model };
   return model;
 }

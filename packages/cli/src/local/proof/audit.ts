@@ -8,7 +8,7 @@ import { interruptible } from '../interruptible.js';
 import { withStoreAt } from '../places.js';
 import { auditLines, type Audit } from './audit-view.js';
 import { openEngineLike } from './engine-like.js';
-import { notTrained, readRecordedRun, startOf, type RecordedRun } from './recorded-run.js';
+import { notTrained, readRecordedRun, startWeightsOf, type RecordedRun } from './recorded-run.js';
 
 export interface AuditFlags {
   steps: number;
@@ -24,7 +24,12 @@ export async function audit(reference: string, flags: AuditFlags): Promise<void>
   const result = await withStoreAt(flags.store, async (store) => {
     const recorded = await readRecordedRun(store, reference);
     const { spec, document, finished } = recorded;
-    const books = await readBooks(store, { spec, parent: await startOf(store, recorded), finished });
+    const startWeights = await startWeightsOf(store, recorded);
+    const books = await readBooks(store, {
+      spec,
+      finished,
+      ...(startWeights === undefined ? {} : { startWeights }),
+    });
     if (books.lastStep === books.startStep) throw notTrained(document.run);
     const recomputed = await recompute(store, recorded, books, { ...flags, seed });
     return verdictOn(recorded, books, recomputed, seed);

@@ -80,13 +80,12 @@ async function writeStart(
     threads: number | undefined;
   },
 ): Promise<void> {
-  const { exchange, network, data } = document.experiment;
+  const { exchange, data } = document.experiment;
   await referTo(store, document.run, o.step, o.run); // first: what is read now must not go meanwhile
   const state = await interruptible(
     (signal) =>
       stateAfter({
         ...{ spec, wire: exchange.wire, store, signal, step: o.step },
-        startStep: document.parent?.step ?? 0,
         engine: () => {
           say(`doing the steps up to ${String(o.step)} again`);
           return openEngineLike(document, o.threads);
@@ -97,7 +96,7 @@ async function writeStart(
   refuseOther(document.run, state, o.record);
   const checkpoint = toCheckpoint(buildNetwork(spec.network), state, spec.stepsPerEpoch);
   await writeCheckpoint(store, o.run, checkpoint, {
-    network,
+    network: spec.network,
     data: { windowHu: data.windowHu, patch: data.patch },
     engineFingerprint: document.engine.fingerprint,
   });

@@ -10,7 +10,7 @@ import {
   type TrainingPlan,
 } from '@lvnet/experiments';
 import type { Store } from '@lvnet/store';
-import type { RunPast, TrainingSpec } from '@lvnet/training';
+import type { TrainingSpec } from '@lvnet/training';
 import { trainingSpecOf } from '@lvnet/worker';
 
 /** A run's documents and what they say about its steps. */
@@ -31,15 +31,14 @@ export async function readRecordedRun(store: Store, reference: string): Promise<
   return { document, plan, finished, spec: trainingSpecOf(document, plan) };
 }
 
-/** What a run started from: nothing for one that is no fork. */
-export async function startOf(
+/** SHA-256 of the weights that a run started from, where the run that it was forked from still tells. */
+export async function startWeightsOf(
   store: Store,
-  { document: { parent } }: RecordedRun,
-): Promise<RunPast['parent']> {
-  if (parent === null) return null;
+  { document: { parent, weights } }: RecordedRun,
+): Promise<string | undefined> {
+  if (parent === null) return weights?.sha256;
   const { records } = await readStepLines(store, parent.run);
-  const weights = records.find(({ step }) => step === parent.step)?.weights ?? null;
-  return { step: parent.step, digest: parent.digest, weights };
+  return records.find(({ step }) => step === parent.step)?.weights;
 }
 
 export function notTrained(run: string): Failure {

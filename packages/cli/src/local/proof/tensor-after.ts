@@ -1,7 +1,6 @@
 import { readSteps } from '@lvnet/checkpoints';
-import { asFailure, Failure } from '@lvnet/core';
+import { asFailure, canonicalJson, Failure } from '@lvnet/core';
 import type { Engine } from '@lvnet/engine';
-import { experimentDifferences } from '@lvnet/experiments';
 import { buildNetwork } from '@lvnet/networks';
 import type { NamedTensor } from '@lvnet/safetensors';
 import type { Store } from '@lvnet/store';
@@ -23,8 +22,7 @@ export async function tensorAfter(
   threads: number | undefined,
 ): Promise<{ tensor: string | null; note: string | null }> {
   const [a, b] = runs;
-  const networks = experimentDifferences(a.document.experiment, b.document.experiment);
-  if (networks.some(({ path }) => path.startsWith('network.'))) {
+  if (canonicalJson(a.spec.network) !== canonicalJson(b.spec.network)) {
     return { tensor: null, note: 'the networks are different ones' };
   }
   try {
@@ -60,9 +58,8 @@ async function weightsAfter(
     say(`doing steps of run ${document.run} again, up to step ${String(step)}`);
     return openEngineLike(document, threads);
   };
-  const startStep = document.parent?.step ?? 0;
   const state = await stateAfter({
-    ...{ spec, wire: document.experiment.exchange.wire, store, signal, step, startStep, engine: open },
+    ...{ spec, wire: document.experiment.exchange.wire, store, signal, step, engine: open },
   });
   const recorded = (await readSteps(store, document.run)).find((record) => record.step === step);
   if (recorded !== undefined && recorded.digest !== state.digest) throw notAsRecorded(document.run, step);

@@ -1,0 +1,49 @@
+import { resolve } from 'node:path';
+import { weightsSha256, writeCheckpoint } from '@lvnet/checkpoints';
+import type { GivenWeights } from '@lvnet/coordinator';
+import { networkConfigOf, type Experiment } from '@lvnet/experiments';
+import { buildNetwork } from '@lvnet/networks';
+import type { NamedTensor } from '@lvnet/safetensors';
+import type { Store } from '@lvnet/store';
+import { givenWeights, namedWeights, startingWith, toCheckpoint } from '@lvnet/training';
+import { readReference } from '../local/predict/checkpoint-reference.js';
+import { readTensorFile } from '../local/tensor-file.js';
+
+/**
+ * The weights that `network.weights` of an experiment refers to: a checkpoint's, or those of a safetensors file
+ * with PyTorch's names.
+ *
+ * @param engineFingerprint of the run that is to start from them
+ * @throws what reading the reference throws, and Failure('WEIGHTS_MISMATCH' | 'WEIGHTS_INVALID') where they are
+ *   not this network's or of no use
+ */
+export async function findStartWeights(
+  experiment: Experiment,
+  { store, engineFingerprint }: { store: Store; engineFingerprint: string },
+): Promise<GivenWeights> {
+  const reference = experiment.network.weights ?? '';
+  const config = networkConfigOf(experiment);
+  const network = buildNetwork(config);
+  const { tensors, from } = await readTensors(reference);
+  const state = startingWith(network, givenWeights(network, tensors, reference));
+  const { windowHu, patch } = experiment.data;
+  return {
+    sha256: weightsSha256(namedWeights(network, state.weights)),
+    from,
+    async write(run) {
+      // Before the first step of the first epoch, however long these epochs will be.
+      const checkpoint = toCheckpoint(network, state, 1);
+      const provenance = { network: config, data: { windowHu, patch }, engineFingerprint };
+      await writeCheckpoint(store, run, checkpoint, provenance);
+    },
+  };
+}
+
+async function readTensors(reference: string): Promise<{ tensors: readonly NamedTensor[]; from: string }> {
+  if (reference.endsWith('.safetensors')) {
+    const path = resolve(reference);
+    return { tensors: [...(await readTensorFile(path)).values()], from: path };
+  }
+  const { manifest, weights } = await readReference(reference, undefined);
+  return { tensors: weights, from: `${manifest.run}@${String(manifest.step)}` };
+}
