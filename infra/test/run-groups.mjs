@@ -43,11 +43,12 @@ export async function runGroups(files, { root, write }) {
   };
   const results = [
     ...(await stage('unit', byPackage(units), { ...work, lanes: availableParallelism() }, runBatchOfUnits)),
-    // Most files start several busy processes of their own.
+    // Most files start several busy processes of their own, and wait for some now and then: one lane more than
+    // processors leaves none of them idle.
     ...(await stage(
       'integration, chaos, repository',
       others,
-      { ...work, lanes: Math.min(4, availableParallelism()) },
+      { ...work, lanes: Math.min(4, availableParallelism() + 1) },
       runOne,
     )),
     ...(await stage('one by one', quiet, { ...work, lanes: 1 }, runOne)),

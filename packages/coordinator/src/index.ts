@@ -12,7 +12,7 @@ export {
   type RunFacts,
   type RunRecord,
 } from './cluster-state.js';
-export { runCoordinatorProcess, type CoordinatorOptions } from './process.js';
+export { runCoordinatorProcess, type CoordinatorOptions } from './start.js';
 export { submitRun, submitSweep, hashDataset, type GivenWeights, type SubmitContext } from './submit.js';
 export { submitFork, type ForkContext, type ForkOrigin } from './fork.js';
 export { readStatus, readCaseResults, resolveRun, listRuns, type RunStatus } from './status.js';

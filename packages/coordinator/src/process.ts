@@ -24,8 +24,7 @@ const turnMs = 250;
 /** A coordinator that has not finished a turn for so long is not healthy. */
 const quietLimitMs = 30_000;
 
-/** The coordinator process, leader or standby, until the signal aborts. */
-export async function runCoordinatorProcess(options: CoordinatorOptions, signal: AbortSignal): Promise<void> {
+export async function leadOrStandBy(options: CoordinatorOptions, signal: AbortSignal): Promise<void> {
   await checkServersAt([options.redisUrl]);
   const store = await openStore(options.storeUrl);
   await using registry = await openRegistry(options.redisUrl, 'lvnet-coordinator');

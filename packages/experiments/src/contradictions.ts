@@ -1,4 +1,4 @@
-import { contradictionOf, multipleWords, networkOf } from '@lvnet/networks';
+import { contradictionOf, multipleWords, networkOf } from '@lvnet/networks/description';
 import type { Experiment } from './experiment.js';
 import type { Problem } from './problems.js';
 

@@ -1,4 +1,4 @@
-import { networkConfigSchema, networkOf, type NetworkConfig } from '@lvnet/networks';
+import { networkConfigSchema, networkOf, type NetworkConfig } from '@lvnet/networks/description';
 import { z } from 'zod';
 
 const positive = z.number().positive();

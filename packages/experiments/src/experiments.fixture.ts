@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Failure } from '@lvnet/core';
-import type { LvNetConfig } from '@lvnet/networks';
+import type { LvNetConfig } from '@lvnet/networks/description';
 import { parseExperiment, type Experiment, type Problem } from './index.js';
 
 /** The least an experiment must say. */

@@ -1,4 +1,9 @@
-import { parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as yaml from 'yaml';
+
+/** Seventy files, which only those load who read an experiment. */
+const loadYaml = () => require('yaml') as typeof yaml;
+const require = createRequire(import.meta.url);
 
 /** Aliases may repeat a part so many times; more is an attack, or at least no experiment. */
 const mostAliases = 100;
@@ -11,7 +16,7 @@ const deepest = 100;
 export function parseYaml(text: string): { value: unknown } | { problem: string } {
   if (isTooDeep(text)) return { problem: `it is nested more than ${String(deepest)} levels deep` };
   try {
-    const document = parseDocument(text, { prettyErrors: true });
+    const document = loadYaml().parseDocument(text, { prettyErrors: true });
     const [error] = [...document.errors, ...document.warnings];
     if (error !== undefined) return { problem: firstLine(error.message) };
     const value: unknown = document.toJS({ maxAliasCount: mostAliases });

@@ -1,6 +1,6 @@
 import { asFailure, Failure, withDeadline } from '@lvnet/core';
 import { connectRedis } from '@lvnet/redis';
-import { UnrecoverableError, Worker, type Job as BullJob } from 'bullmq';
+import type { Job as BullJob } from 'bullmq';
 import { jobKinds, type Job } from './jobs.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
 import { afterFailure } from './patience.js';
@@ -28,6 +28,7 @@ export interface Host extends AsyncDisposable {
  * event loop would lose them. A dead host's job starts elsewhere after about 2-6 s.
  */
 export async function createHost(options: HostOptions): Promise<Host> {
+  const { UnrecoverableError, Worker } = await import('bullmq'); // large: only workers load it
   const connection = await connectRedis(options.url, {
     role: 'blocking',
     name: `lvnet-host-${options.worker}`,
@@ -36,7 +37,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
   const worker = new Worker<Job, undefined>(
     queueName(options.queue),
     async (job) => {
-      await run(job, options, closing.signal);
+      const givenUp = await run(job, options, closing.signal);
+      if (givenUp !== undefined) throw new UnrecoverableError(givenUp.message);
       return undefined;
     },
     {
@@ -58,10 +60,16 @@ export async function createHost(options: HostOptions): Promise<Host> {
   return { close, [Symbol.asyncDispose]: () => close() };
 }
 
-async function run(bullJob: BullJob<Job>, options: HostOptions, signal: AbortSignal): Promise<void> {
+/** @returns why the job will not be tried again, where it failed for good */
+async function run(
+  bullJob: BullJob<Job>,
+  options: HostOptions,
+  signal: AbortSignal,
+): Promise<Failure | undefined> {
   const job = jobKinds[bullJob.data.kind].parse(bullJob.data);
   try {
     await options.process(job, signal);
+    return undefined;
   } catch (error) {
     const failure = asFailure(error);
     const before = typeof bullJob.progress === 'number' ? bullJob.progress : 0;
@@ -71,6 +79,6 @@ async function run(bullJob: BullJob<Job>, options: HostOptions, signal: AbortSig
       throw failure;
     }
     await options.onGivenUp(job, failure);
-    throw new UnrecoverableError(failure.message);
+    return failure;
   }
 }

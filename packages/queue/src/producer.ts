@@ -1,5 +1,5 @@
 import { connectRedis } from '@lvnet/redis';
-import { Queue } from 'bullmq';
+import type { Queue } from 'bullmq';
 import type { Job } from './jobs.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
 import { retryAfterMs } from './patience.js';
@@ -18,6 +18,7 @@ export interface Producer extends AsyncDisposable {
  * @throws Failure('REDIS_UNREACHABLE')
  */
 export async function createProducer(url: string): Promise<Producer> {
+  const { Queue } = await import('bullmq'); // large: whoever only looks at the registry must not load it
   const connection = await connectRedis(url, { role: 'producer', name: 'lvnet-producer' });
   const queues = new Map<string, Queue>();
   const open = (ref: QueueRef): Queue => {

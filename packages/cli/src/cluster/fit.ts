@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os';
 import { Failure } from '@lvnet/core';
 import type { Experiment } from '@lvnet/experiments';
-import { largestFit, memoryOf } from '@lvnet/networks';
+import { largestFit, memoryOf } from '@lvnet/networks/description';
 import { formatBytes } from '../views/format.js';
 
 /**

@@ -8,9 +8,9 @@ import {
 } from '@lvnet/coordinator';
 import { renderRun } from '../views/run-view.js';
 import { withCluster, withStore } from './connection.js';
+import { follow, sweepLines, throwIfFailed } from './follow.js';
 import { print, table, terminal } from './print.js';
 import { requestState } from './requests.js';
-import { follow, sweepLines, throwIfFailed } from './run-actions.js';
 
 export async function list(json: boolean): Promise<void> {
   await withStore(async (store, registry) => {

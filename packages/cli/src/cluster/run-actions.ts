@@ -2,13 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { exitCodeOf, Failure } from '@lvnet/core';
-import {
-  submitRun,
-  submitSweep,
-  type RunStatus,
-  type SubmitContext,
-  type SweepStatus,
-} from '@lvnet/coordinator';
+import { submitRun, submitSweep, type RunStatus, type SubmitContext } from '@lvnet/coordinator';
 import {
   gridTrials,
   parseExperiment,
@@ -17,15 +11,15 @@ import {
   type RunDocument,
   type SweepDocument,
 } from '@lvnet/experiments';
-import { openLiveView } from '../views/live.js';
 import { renderRun } from '../views/run-view.js';
-import { withCluster, withStore, type Connection } from './connection.js';
+import { withCluster, withStore } from './connection.js';
 import { chooseEngine } from './engine-choice.js';
 import { checkFit } from './fit.js';
+import { failureOf, follow, sweepLines } from './follow.js';
 import { print, say, table, terminal } from './print.js';
 import { findStartWeights } from './start-weights.js';
 import { stopSignal } from './stop-signal.js';
-import { watchRun, watchSweep } from './watch-run.js';
+import { watchSweep } from './watch-run.js';
 
 export interface SubmitFlags {
   set: string[];
@@ -111,59 +105,6 @@ function tellSweep(
     `sweep ${document.sweep} (${document.name}): ${String(trials.length)} trials`,
     ...table(trials.map((trial) => [trial.run, JSON.stringify(trial.values)])),
   ]);
-}
-
-export function sweepLines(status: SweepStatus): string[] {
-  return [
-    `sweep ${status.sweep} (${status.name}): ${status.state}`,
-    ...table([
-      ['run', 'state', 'steps', 'objective', 'values'],
-      ...status.trials.map((trial) => [
-        trial.run,
-        trial.state,
-        String(trial.steps),
-        trial.objective?.toFixed(4) ?? '-',
-        JSON.stringify(trial.values),
-      ]),
-    ]),
-    ...(status.best === null ? [] : [`best: ${status.best.run} ${JSON.stringify(status.best.values)}`]),
-    ...(status.report === null ? [] : [`report: ${status.report}`]),
-  ];
-}
-
-/** Shows a run until it is over; Ctrl-C ends the watching, not the run. */
-export async function follow(connection: Connection, id: string): Promise<RunStatus> {
-  const view = openLiveView(process.stderr);
-  const stop = stopSignal(() => {
-    view.note(`The run goes on. Watch it again: npx lvnet watch ${id}`);
-  });
-  try {
-    return await watchRun(
-      connection,
-      id,
-      (status) => {
-        view.show(status);
-      },
-      stop.signal,
-    );
-  } finally {
-    view.close();
-    stop.release();
-  }
-}
-
-export function throwIfFailed(status: RunStatus): void {
-  const failure = failureOf(status);
-  if (failure !== undefined) throw failure;
-}
-
-function failureOf(status: RunStatus): Failure | undefined {
-  if (status.state === 'done') return undefined;
-  return new Failure(
-    'INTERNAL',
-    { run: status.run, state: status.state },
-    { message: `Run ${status.run} ${status.state}: ${status.reason ?? 'no reason given'}` },
-  );
 }
 
 async function submitContext(

@@ -1,6 +1,6 @@
 import { Failure, nearestName } from '@lvnet/core';
 import { applySettings, parseExperiment, type Experiment } from '@lvnet/experiments';
-import { networkNames, parseNetworkConfig, type NetworkConfig } from '@lvnet/networks';
+import { networkNames, parseNetworkConfig, type NetworkConfig } from '@lvnet/networks/description';
 
 /**
  * The configuration of a network by its name and `--set` changes; `network.` in front of a path may be left out.

@@ -1,4 +1,4 @@
-import { deviceKinds, largestFit, memoryOf, type NetworkDescription } from '@lvnet/networks';
+import { deviceKinds, largestFit, memoryOf, type NetworkDescription } from '@lvnet/networks/description';
 
 export type MemoryFacts = ReturnType<typeof memoryFacts>['native'];
 

@@ -1,4 +1,4 @@
-import type { LayerDescription, NetworkDescription } from '@lvnet/networks';
+import type { LayerDescription, NetworkDescription } from '@lvnet/networks/description';
 import { table } from '../../cluster/print.js';
 import { formatBytes } from '../../views/format.js';
 import type { MemoryFacts } from './memory-facts.js';

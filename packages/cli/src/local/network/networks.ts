@@ -7,7 +7,7 @@ import {
   paperTable3,
   type InputSize,
   type NetworkDescription,
-} from '@lvnet/networks';
+} from '@lvnet/networks/description';
 import { print } from '../../cluster/print.js';
 import { configureNetwork } from './configure.js';
 import { memoryFacts } from './memory-facts.js';
