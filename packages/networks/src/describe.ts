@@ -2,7 +2,7 @@ import type { Triple } from '@lvnet/kernels';
 import type { NetworkConfig } from './config.js';
 import { networkOf } from './definitions.js';
 import { checkInput } from './input.js';
-import { lengthOf, isTrained, type ParameterSpec } from './parameters.js';
+import { isTrained, lengthOf, parameterCount, type ParameterSpec } from './parameters.js';
 import { planOf, type Plan, type PlannedLayer } from './plan.js';
 
 export interface LayerDescription {
@@ -45,7 +45,7 @@ export function describe(config: NetworkConfig, input?: InputSize): NetworkDescr
   checkInput(config, size);
   const plan = planOf(config, size);
   const running = plan.state.filter((spec) => spec.kind === 'runningMean');
-  const parameters = sumOf(plan.state.filter(isTrained), (spec) => lengthOf(spec.shape));
+  const parameters = parameterCount(plan);
   const batchNormChannels = sumOf(running, (spec) => lengthOf(spec.shape));
   const bytes = 4 * parameters + 8 * batchNormChannels + 8 * running.length + 185 * plan.state.length;
   return {

@@ -11,6 +11,7 @@ import {
   initialWeights,
   predictForeground,
   shardGradient,
+  type DeviceKind,
 } from './index.js';
 
 export interface MemoryUse {
@@ -18,10 +19,17 @@ export interface MemoryUse {
   size: Triple;
   samples: number;
   mode: 'training' | 'inference';
+  engine: DeviceKind;
 }
 
-const { network: options, size, samples, mode } = JSON.parse(process.argv[2] ?? '') as MemoryUse;
-const engine = await openEngine({ kind: 'native', threads: 2 });
+const {
+  network: options,
+  size,
+  samples,
+  mode,
+  engine: kind,
+} = JSON.parse(process.argv[2] ?? '') as MemoryUse;
+const engine = await openEngine({ kind, threads: 2 });
 const network = buildNetwork(options);
 const weights = initialWeights(network.config, 1);
 const voxels = samples * size[0] * size[1] * size[2];

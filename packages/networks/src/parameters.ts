@@ -13,6 +13,9 @@ export const isTrained = ({ kind }: ParameterSpec): boolean =>
 export const lengthOf = (shape: readonly number[]): number =>
   shape.reduce((product, size) => product * size, 1);
 
+export const parameterCount = ({ state }: { state: readonly ParameterSpec[] }): number =>
+  state.filter(isTrained).reduce((sum, { shape }) => sum + lengthOf(shape), 0);
+
 /** The shape in which the engine takes a tensor: kernels of images have one slice. */
 export function engineShape({ kind, shape }: ParameterSpec): number[] {
   const [first = 0, second = 0, ...kernel] = shape;

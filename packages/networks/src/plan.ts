@@ -19,13 +19,25 @@ export interface PlannedLayer {
 
 /** One operation on whole tensors; values are numbered in the order in which they are made, the image is 0. */
 export interface PlannedStep {
-  kind: 'convolution' | 'norm' | 'relu' | 'prelu' | 'block' | 'maxPool' | 'resize' | 'add' | 'channels';
+  kind:
+    | 'convolution'
+    | 'norm'
+    | 'groupNorm'
+    | 'relu'
+    | 'prelu'
+    | 'block'
+    | 'maxPool'
+    | 'resize'
+    | 'add'
+    | 'channels';
   inputs: readonly number[];
   output: number;
   /** Values that its gradient needs. */
   keeps: readonly number[];
   /** Of a convolution: weights, and voxels of the result. */
   convolution?: { weights: number; depth: number; columns: number; rows: number };
+  /** Of a pool: voxels of a window. */
+  pool?: { window: number };
   /** Of a block: what its kernels need to know. */
   block?: { size: Triple; c: number; expanded: number; k: number };
 }
@@ -171,7 +183,7 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
     rectifiedGroupNorm(x, name) {
       list('groupNorm', name, x);
       addNorm(draft.state, name, x.channels, false);
-      return step('norm', [x], x, { keeps: [x] });
+      return step('groupNorm', [x], x, { keeps: [x] });
     },
     relu: (x) => step('relu', [x], x, { keeps: ['output'] }),
     prelu(x, name) {
@@ -205,7 +217,7 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
       const moved = denseShape(dimensions, x, { ...o, channels: x.channels });
       const output = { channels: x.channels, size: outputSize(moved) };
       list('maxPool', name, output);
-      return step('maxPool', [x], output);
+      return step('maxPool', [x], output, { pool: { window: lengthOf(moved.kernel) } });
     },
     upsample(x, name, factor) {
       const [d, h, w] = x.size;

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { parseExperiment } from '@lvnet/experiments';
-import { memoryOf } from '@lvnet/networks';
+import { memoryOf } from '@lvnet/networks/description';
 import { checkFit } from './fit.js';
 
-const experimentOf = (batch: number, shards: number) =>
+const experimentOf = (batch: number, shards: number, engine = 'auto') =>
   parseExperiment(
-    JSON.stringify({ data: { root: '.' }, training: { batch, shards }, network: { name: 'lv-net' } }),
+    JSON.stringify({
+      ...{ data: { root: '.' }, training: { batch, shards }, network: { name: 'lv-net' } },
+      workers: { engine },
+    }),
   );
 
 describe('whether an experiment fits', () => {
@@ -25,6 +28,19 @@ describe('whether an experiment fits', () => {
         checkFit(experimentOf(4, 2), bytes);
       },
       { hint: /^What would fit: 1 samples a shard .*data\.patch \[16, 256, 256\]/ },
+    );
+  });
+
+  it('depends on the engine that is asked for', () => {
+    const other = experimentOf(4, 4, 'tensorflow');
+    const more = memoryOf(one.network, one.data.patch, 1).tensorflow.trainingBytes;
+    assert.ok(more > bytes);
+    checkFit(other, more);
+    assert.throws(
+      () => {
+        checkFit(other, more - 1);
+      },
+      { code: 'MEMORY_TOO_SMALL' },
     );
   });
 

@@ -10,11 +10,15 @@ import { formatBytes } from '../views/format.js';
  * @param availableBytes default: this machine's
  * @throws Failure('MEMORY_TOO_SMALL') with the bytes needed and the largest that would fit
  */
-export function checkFit({ network, data, training }: Experiment, availableBytes = totalmem()): void {
+export function checkFit(
+  { network, data, training, workers }: Experiment,
+  availableBytes = totalmem(),
+): void {
   const samples = training.batch / training.shards;
-  const { trainingBytes } = memoryOf(network, data.patch, samples).native;
+  const device = workers.engine === 'tensorflow' ? 'tensorflow' : 'native';
+  const { trainingBytes } = memoryOf(network, data.patch, samples)[device];
   if (trainingBytes <= availableBytes) return;
-  const largest = largestFit(network, data.patch, 'native', availableBytes);
+  const largest = largestFit(network, data.patch, device, availableBytes);
   const patch = largest.patch === null ? 'no patch' : `data.patch [${largest.patch.join(', ')}]`;
   const count =
     largest.samples === null ? '' : `${String(largest.samples)} samples a shard (training.shards), `;

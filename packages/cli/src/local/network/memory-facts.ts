@@ -1,13 +1,21 @@
-import { deviceKinds, largestFit, memoryOf, type NetworkDescription } from '@lvnet/networks/description';
+import {
+  deviceKinds,
+  largestFit,
+  memoryOf,
+  type DeviceKind,
+  type LargestFit,
+  type MemoryEstimate,
+  type NetworkDescription,
+} from '@lvnet/networks/description';
 
-export type MemoryFacts = ReturnType<typeof memoryFacts>['native'];
+export type MemoryFacts = Record<DeviceKind, MemoryEstimate & { largest: LargestFit }>;
 
 /** By device kind: what is taken, and the largest that fits. */
-export function memoryFacts({ config, input }: NetworkDescription, availableBytes: number) {
+export function memoryFacts({ config, input }: NetworkDescription, availableBytes: number): MemoryFacts {
   const estimates = memoryOf(config, input);
-  const of = (device: (typeof deviceKinds)[number]) => ({
-    ...estimates[device],
-    largest: largestFit(config, input, device, availableBytes),
+  const facts = deviceKinds.map((kind) => {
+    const largest = largestFit(config, input, kind, availableBytes);
+    return [kind, { ...estimates[kind], largest }] as const;
   });
-  return { native: of('native') } satisfies Record<(typeof deviceKinds)[number], unknown>;
+  return Object.fromEntries(facts) as MemoryFacts;
 }

@@ -2,22 +2,18 @@ import assert from 'node:assert/strict';
 import {
   countTable1,
   describe as describeNetwork,
-  largestFit,
-  memoryOf,
   networkNames,
   paperTable1,
   paperTable3,
 } from '@lvnet/networks';
 import { configureNetwork, configureTraining } from './configure.js';
+import { memoryFacts } from './memory-facts.js';
 import { networkLines, overviewLines, stagesOf } from './network-table.js';
 
 describe('the table of a network', () => {
   const paper = describeNetwork(configureNetwork('lv-net', []));
 
-  const memory = {
-    ...memoryOf(paper.config, paper.input).native,
-    largest: largestFit(paper.config, paper.input, 'native', 11e9),
-  };
+  const memory = memoryFacts(paper, 11e9);
   const linesOf = (everyLayer: boolean) => networkLines(paper, memory, 11e9, everyLayer);
 
   it('holds the whole network once', () => {

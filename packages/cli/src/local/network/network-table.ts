@@ -1,4 +1,9 @@
-import type { LayerDescription, NetworkDescription } from '@lvnet/networks/description';
+import {
+  deviceKinds,
+  type DeviceKind,
+  type LayerDescription,
+  type NetworkDescription,
+} from '@lvnet/networks/description';
 import { table } from '../../cluster/print.js';
 import { formatBytes } from '../../views/format.js';
 import type { MemoryFacts } from './memory-facts.js';
@@ -33,27 +38,37 @@ export function networkLines(
     rule,
     line('total', '', grouped(network.parameters), network.gflops.toFixed(3)),
     '',
-    `multiply-adds of the convolutions  ${(network.macs / 1e9).toFixed(3)} G`,
-    `size of the weights                ${network.storageMiB.toFixed(2)} MiB`,
+    `multiply-adds of the convolutions    ${(network.macs / 1e9).toFixed(3)} G`,
+    `size of the weights                  ${network.storageMiB.toFixed(2)} MiB`,
     ...memoryLines(memory, availableBytes),
   ];
 }
 
-function memoryLines(
-  { trainingBytes, keptBytes, inferenceBytes, largest }: MemoryFacts,
-  bytes: number,
-): string[] {
+/** By device kind, a column each. */
+function memoryLines(memory: MemoryFacts, bytes: number): string[] {
   const shown = (value: number | null) => (value === null ? 'none' : String(value));
-  const patch = largest.patch === null ? 'none' : largest.patch.join(' x ');
+  const patch = (edges: readonly number[] | null) => edges?.join(' x ') ?? 'none';
+  const row = (title: string, cell: (facts: MemoryFacts[DeviceKind]) => string) =>
+    title.padEnd(37) +
+    deviceKinds
+      .map((kind) => cell(memory[kind]).padEnd(20))
+      .join('')
+      .trimEnd();
+  const largest = deviceKinds.map((kind) => memory[kind].largest);
   return [
-    `memory of a training step          ${formatBytes(trainingBytes)} (native engine, one sample)`,
-    `  of it kept for the backward pass ${formatBytes(keptBytes)}`,
-    `memory of a prediction             ${formatBytes(inferenceBytes)}`,
-    `largest in ${formatBytes(bytes).padEnd(24)}${shown(largest.samples)} samples of this size`,
-    `${' '.repeat(35)}or one of ${patch} voxels`,
-    ...(largest.expansionRate === null
+    'memory, one sample'.padEnd(37) +
+      deviceKinds
+        .map((kind) => kind.padEnd(20))
+        .join('')
+        .trimEnd(),
+    row('  of a training step', ({ trainingBytes }) => formatBytes(trainingBytes)),
+    row('  of it kept for the backward pass', ({ keptBytes }) => formatBytes(keptBytes)),
+    row('  of a prediction', ({ inferenceBytes }) => formatBytes(inferenceBytes)),
+    row(`largest in ${formatBytes(bytes)}: samples`, (facts) => shown(facts.largest.samples)),
+    row('  or one sample of', (facts) => patch(facts.largest.patch)),
+    ...(largest.every(({ expansionRate }) => expansionRate === null)
       ? []
-      : [`${' '.repeat(35)}or epsilon ${shown(largest.expansionRate)}`]),
+      : [row('  or epsilon', (facts) => shown(facts.largest.expansionRate))]),
   ];
 }
 

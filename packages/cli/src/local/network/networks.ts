@@ -35,7 +35,7 @@ export function showNetworks(name: string | undefined, flags: NetworksFlags): vo
   const availableBytes = flags.memory ?? totalmem();
   const memory = memoryFacts(found, availableBytes);
   print(json, { ...summaryOf(found), ...detailsOf(found), memory, availableBytes }, () =>
-    networkLines(found, memory.native, availableBytes, flags.layers === true),
+    networkLines(found, memory, availableBytes, flags.layers === true),
   );
 }
 
