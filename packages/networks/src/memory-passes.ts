@@ -19,7 +19,7 @@ export interface DeviceMemory {
 }
 
 /** An array and how many hold it. */
-export interface Held {
+interface Held {
   floats: number;
   holders: number;
 }
