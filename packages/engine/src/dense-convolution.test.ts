@@ -7,7 +7,7 @@ import {
   numbers,
   trialOf,
 } from './engine.fixture.js';
-import { convolve, tf, transposedConvolve, type ConvolutionMoves } from './index.js';
+import { convolve, convolveInfer, tf, transposedConvolve, type ConvolutionMoves } from './index.js';
 
 type Each = number | readonly [number, number, number];
 const each = (value: Each) => (typeof value === 'number' ? ([value, value, value] as const) : value);
@@ -18,6 +18,51 @@ const moves = (stride: Each, padding: Each, dilation: Each): ConvolutionMoves =>
 });
 const filled = (...shape: number[]) => tf.tensor(numbers(tf.util.sizeFromShape(shape), 'filled'), shape);
 const product = (sizes: readonly number[]) => sizes.reduce((all, size) => all * size, 1);
+
+describe('convolveInfer', function () {
+  this.timeout(20_000);
+  const engines = bothEngines();
+
+  for (const [title, x, w, m] of [
+    ['of a volume', [2, 3, 5, 7, 5], [17, 5, 3, 3, 3], moves(1, 1, 1)],
+    ['of an image, pointwise', [1, 1, 9, 6, 3], [4, 3, 1, 1, 1], moves(1, 0, 1)],
+    ['of an image, dilated', [1, 1, 9, 8, 3], [3, 3, 1, 3, 3], moves(1, [0, 2, 2], [1, 2, 2])],
+  ] as const)
+    for (const rectified of [true, false])
+      it(`${title} is the convolution times scale plus shift${rectified ? ', rectified' : ''}`, () => {
+        for (const engine of [engines.native, engines.reference]) {
+          engine.activate();
+          const found = tf.tidy(() => {
+            const [scale, shift] = ['scale', 'shift'].map((key) => tf.tensor1d(numbers(w[0], key)));
+            const [image, weights] = [filled(...x), filled(...w)];
+            const finish = { scale: scale as tf.Tensor, shift: shift as tf.Tensor, rectified };
+            const sums = convolve(image, weights, null, m).dataSync<'float32'>();
+            return { sums, y: convolveInfer(image, weights, finish, m).dataSync<'float32'>() };
+          });
+          const [scale, shift] = ['scale', 'shift'].map((key) => numbers(w[0], key));
+          found.y.forEach((value, i) => {
+            const plain = (found.sums[i] ?? 0) * (scale?.[i % w[0]] ?? 0) + (shift?.[i % w[0]] ?? 0);
+            const expected = rectified ? Math.max(0, plain) : plain;
+            assert.ok(
+              Math.abs(value - expected) <= 1e-5 * (1 + Math.abs(plain)),
+              `${String(value)} ${String(expected)}`,
+            );
+          });
+        }
+      });
+
+  it('refuses a scale or a shift of another length', () => {
+    const run = (scale: number, shift: number) => () =>
+      convolveInfer(
+        filled(1, 1, 4, 4, 2),
+        filled(3, 2, 1, 1, 1),
+        { scale: filled(scale), shift: filled(shift), rectified: false },
+        moves(1, 0, 1),
+      );
+    assertRefused(engines, /scale \[2\] should be \[3\]/, run(2, 3));
+    assertRefused(engines, /shift \[2\] should be \[3\]/, run(3, 2));
+  });
+});
 
 describe('convolve against the plain loops', function () {
   this.timeout(20_000);

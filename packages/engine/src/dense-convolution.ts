@@ -68,6 +68,18 @@ const runForward = defineOperation<Attributes & { biased: boolean }>({
   }),
 });
 
+const runInfer = defineOperation<Attributes & { rectified: boolean }>({
+  name: 'LvnetConvolutionInfer',
+  macs: (_inputs, { s }) => macsOf(s),
+  run: (call) => {
+    const { s, rectified } = call.attributes;
+    const y = call.room(sizeFromShape(outputShape(s)));
+    const finish = { scale: call.floats('scale'), shift: call.floats('shift'), rectified };
+    call.backend.kernels.convolutionInfer(s, call.floats('x'), call.floats('w'), finish, y);
+    return [{ shape: outputShape(s), values: y }];
+  },
+});
+
 /**
  * Convolution with zero padding. An image is a volume of one slice, with kernel, stride and dilation 1 and no
  * padding along the slices.
@@ -84,6 +96,33 @@ export function convolve(
   b: tf.Tensor | null,
   moves: ConvolutionMoves,
 ): tf.Tensor {
+  const s = convolutionOf(x, w, b, moves);
+  return runForward(present({ x, w, b }), { s, biased: b !== null })[0] as tf.Tensor;
+}
+
+/**
+ * A convolution without bias or gradient and what follows it in a prediction: times scale plus shift by channel, then
+ * the rectifier.
+ *
+ * @param scale [co]
+ * @param shift [co]
+ * @throws Failure('SHAPE_MISMATCH')
+ */
+export function convolveInfer(
+  x: tf.Tensor,
+  w: tf.Tensor,
+  finish: { scale: tf.Tensor; shift: tf.Tensor; rectified: boolean },
+  moves: ConvolutionMoves,
+): tf.Tensor {
+  const { scale, shift, rectified } = finish;
+  const s = convolutionOf(x, w, null, moves);
+  checkPerChannel('scale', scale, s.co);
+  checkPerChannel('shift', shift, s.co);
+  return runInfer({ x, w, scale, shift }, { s, rectified })[0] as tf.Tensor;
+}
+
+/** @throws Failure('SHAPE_MISMATCH') */
+function convolutionOf(x: tf.Tensor, w: tf.Tensor, b: tf.Tensor | null, moves: ConvolutionMoves): DenseShape {
   const { c, ...volume } = volumeOf(x.shape);
   const [co = 0, ci = 0, ...kernel] = w.shape;
   if (kernel.length !== 3 || ci !== c) throw unfitting(x, w, c);
@@ -93,7 +132,7 @@ export function convolve(
     throw mismatch(message, { input: x.shape, weights: w.shape });
   }
   checkPerChannel('bias', b, co);
-  return runForward(present({ x, w, b }), { s, biased: b !== null })[0] as tf.Tensor;
+  return s;
 }
 
 function unfitting(x: tf.Tensor, w: tf.Tensor, channels: number) {

@@ -9,7 +9,7 @@ export { isTensorFlowInstalled } from './tensorflow/binding.js';
 export { usableGpus } from './tensorflow/gpus.js';
 export { conv3d, depthwise3d } from './convolution.js';
 export { batchNormTrain, batchNormInfer, type BatchStatistics, type OnStatistics } from './normalisation.js';
-export { convolve, transposedConvolve, type ConvolutionMoves } from './dense-convolution.js';
+export { convolve, convolveInfer, transposedConvolve, type ConvolutionMoves } from './dense-convolution.js';
 export { maxPool, resize } from './dense-resampling.js';
 export { groupNorm } from './group-normalisation.js';
 export { prelu, relu } from './rectifiers.js';

@@ -39,6 +39,14 @@ napi_value denseForward(Args& a) {
   if (a.good) K->forward(s, x, w, b, y);
   return nothing(a.env);
 }
+napi_value denseInfer(Args& a) {
+  const Dense s = denseOf(a);
+  const float *x = a.floats(kDense, s.inVoxels() * s.ci), *w = a.floats(kDense + 1, size_t(s.taps()) * s.ci * s.co);
+  const Finish finish{a.floats(kDense + 2, s.co), a.floats(kDense + 3, s.co), a.integer(kDense + 4) != 0};
+  float* y = a.floats(kDense + 5, s.outVoxels() * s.co);
+  if (a.good) K->infer(s, x, w, finish, y);
+  return nothing(a.env);
+}
 napi_value denseBackwardInput(Args& a) {
   const Dense s = denseOf(a);
   const float *dy = a.floats(kDense, s.outVoxels() * s.co), *w = a.floats(kDense + 1, size_t(s.taps()) * s.ci * s.co),
@@ -211,6 +219,7 @@ void addDenseKernels(napi_env env, napi_value exports, const char* instructionSe
   };
 #define ADD(name) add(#name, pooled<name>)
   ADD(denseForward);
+  ADD(denseInfer);
   ADD(denseBackwardInput);
   ADD(denseBackwardFilter);
   ADD(sumRows);

@@ -51,9 +51,17 @@ static inline size_t placeOf(const Gather& g, const int* size, const Position& a
   return ((size_t(at.volume) * size[0] + along(0, at.z)) * size[1] + along(1, at.y)) * size[2] + along(2, at.x);
 }
 
-// Result rows = bias + gathered rows times packed weights; `size` is the result's.
+static inline void finishRow(const Finish& finish, int from, float* values, int count) {
+  for (int i = 0; i < count; i += L) {
+    const int n = std::min(L, count - i);
+    const V y = fma(loadn(values + i, n), loadn(finish.scale + from + i, n), loadn(finish.shift + from + i, n));
+    storen(values + i, finish.rectified ? rectify(y) : y, n);
+  }
+}
+
+// Result rows = bias + gathered rows times packed weights, finished if that is asked for; `size` is the result's.
 static void multiply(const Gather& g, const float* source, const float* packed, int columns, const float* bias,
-                     float* result, const int* size) {
+                     float* result, const int* size, const Finish* finish = nullptr) {
   const Panels panels(columns);
   const int blocks = (g.rows + kBlockRows - 1) / kBlockRows;
   // Few rows: the panels are shared out too. At most eight, whose chunk of weights fits the second-level cache.
@@ -86,6 +94,8 @@ static void multiply(const Gather& g, const float* source, const float* packed, 
     }
     if (!started)
       for (int r = 0; r < rows; r++) std::copy(&start[from], &start[from] + (to - from), c + r * ldc);
+    if (finish)
+      for (int r = 0; r < rows; r++) finishRow(*finish, from, c + r * ldc, to - from);
     if (direct) return;
     Position at(g, firstRow);
     for (int r = 0; r < rows; r++, at.advance(g))
@@ -97,6 +107,12 @@ static void denseForward(const Dense& s, const float* x, const float* w, const f
   const Gather g(s, true, 0, 0, 0);
   const float* packed = packWeights(g, w, s.co, size_t(s.ci) * s.taps(), s.taps());
   multiply(g, x, packed, s.co, bias, y, s.out);
+}
+
+static void denseInfer(const Dense& s, const float* x, const float* w, const Finish& finish, float* y) {
+  const Gather g(s, true, 0, 0, 0);
+  const float* packed = packWeights(g, w, s.co, size_t(s.ci) * s.taps(), s.taps());
+  multiply(g, x, packed, s.co, nullptr, y, s.out, &finish);
 }
 
 // Positions of the input with the same remainder by the stride form a convolution of their own.

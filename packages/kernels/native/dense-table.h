@@ -10,6 +10,11 @@ struct Dense {
   size_t inVoxels() const { return size_t(n) * in[0] * in[1] * in[2]; }
   size_t outVoxels() const { return size_t(n) * out[0] * out[1] * out[2]; }
 };
+// What is done to a convolution's sums, channel by channel: times scale plus shift, then max(0, .) if `rectified`.
+struct Finish {
+  const float *scale, *shift;
+  bool rectified;
+};
 struct Window {
   int n, in[3], out[3], c, kernel[3], stride[3], padding[3];
 };
@@ -30,6 +35,7 @@ struct Channels {
 struct DenseTable {
   const char* name;
   void (*forward)(const Dense&, const float* x, const float* w, const float* bias, float* y);
+  void (*infer)(const Dense&, const float* x, const float* w, const Finish& finish, float* y);
   void (*backwardInput)(const Dense&, const float* dy, const float* w, const float* bias, float* dx);
   void (*backwardFilter)(const Dense&, const float* x, const float* dy, float* dw);
   void (*sumRows)(size_t rows, int c, const float* x, float* sums);

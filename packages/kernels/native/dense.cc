@@ -25,16 +25,16 @@ namespace {
 #include "vector.h"
 #include "gemm.h"
 #include "norm.h"
+#include "elements.h"
 #include "dense-conv.h"
 #include "maxpool.h"
 #include "resize.h"
-#include "elements.h"
 #include "group-norm.h"
 
 const DenseTable table{
-    TABLE_NAME,     denseForward,    denseBackwardInput, denseBackwardFilter, sumRows,      maxPoolForward,
-    maxPoolBackward, resizeForward,  resizeBackward,     groupNormForward,    groupNormBackward, reluForward,
-    reluBackward,   preluForward,    preluBackward,      copyChannels,
+    TABLE_NAME,       denseForward,      denseInfer, denseBackwardInput, denseBackwardFilter, sumRows,
+    maxPoolForward,   maxPoolBackward,   resizeForward,         resizeBackward,     groupNormForward,
+    groupNormBackward, reluForward,      reluBackward,          preluForward,       preluBackward,       copyChannels,
 };
 }  // namespace
 

@@ -53,6 +53,13 @@ export interface GroupNormParameters {
   rectified: boolean;
 }
 
+/** What is done to a convolution's sums, channel by channel [co]: times scale plus shift, then the rectifier. */
+interface ConvolutionFinish {
+  scale: Float32Array;
+  shift: Float32Array;
+  rectified: boolean;
+}
+
 /** What the dense networks need beside the kernels of LV-Net. Outputs are overwritten, never read. */
 export interface DenseKernels {
   /** weight [co, ci, kd, kh, kw], bias [co]. */
@@ -61,6 +68,14 @@ export interface DenseKernels {
     x: Float32Array,
     weight: Float32Array,
     bias: Float32Array | null,
+    y: Float32Array,
+  ): void;
+  /** For predictions: a convolution's sums and what follows them, in one. */
+  convolutionInfer(
+    s: DenseShape,
+    x: Float32Array,
+    weight: Float32Array,
+    finish: ConvolutionFinish,
     y: Float32Array,
   ): void;
   /** bias [ci] is added to dx: that of a transposed convolution, whose output dx is. */

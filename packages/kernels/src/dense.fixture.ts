@@ -65,13 +65,17 @@ export function convolve(
   ) as Three;
   const [bias, inputBias] = [like(numbers(s.co, 4)), like(numbers(s.ci, 5))];
   const room = (length: number) => like(new Float32Array(length).fill(Number.NaN));
+  const scale = like(numbers(s.co, 6));
+  const [rectified, finished] = [room(size.y), room(size.y)];
   const [y, dx, transposed, dw, db] = [size.y, size.x, size.x, size.weight, s.co].map(room) as Five;
   k.convolutionForward(s, x, weight, bias, y);
+  k.convolutionInfer(s, x, weight, { scale, shift: bias, rectified: true }, rectified);
+  k.convolutionInfer(s, x, weight, { scale, shift: bias, rectified: false }, finished);
   k.convolutionBackwardInput(s, dy, weight, null, dx);
   k.convolutionBackwardInput(s, dy, weight, inputBias, transposed);
   k.convolutionBackwardFilter(s, x, dy, dw);
   k.sumRows(size.y / s.co, s.co, dy, db);
-  return { y, dx, transposed, dw, db };
+  return { y, rectified, finished, dx, transposed, dw, db };
 }
 
 type Three = [Float32Array, Float32Array, Float32Array];

@@ -26,6 +26,8 @@ const resize = (s: ResizeShape, rule: ResizeRule) => [s.n, s.d, s.h, s.w, ...s.t
 export function bindDense(call: (name: string, ...values: unknown[]) => unknown): DenseKernels {
   return {
     convolutionForward: (s, x, w, b, y) => void call('denseForward', ...dense(s), x, w, b, y),
+    convolutionInfer: (s, x, w, { scale, shift, rectified }, y) =>
+      void call('denseInfer', ...dense(s), x, w, scale, shift, Number(rectified), y),
     convolutionBackwardInput: (s, dy, w, b, dx) => void call('denseBackwardInput', ...dense(s), dy, w, b, dx),
     convolutionBackwardFilter: (s, x, dy, dw) => void call('denseBackwardFilter', ...dense(s), x, dy, dw),
     sumRows: (rows, c, x, sums) => void call('sumRows', rows, c, x, sums),

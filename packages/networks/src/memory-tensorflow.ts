@@ -5,8 +5,11 @@ import type { Plan, PlannedStep } from './plan.js';
 /** Node with its heap, tfjs and TensorFlow's library for processors; measured. */
 export const tensorflowProcessBytes = 415 * 2 ** 20;
 
-/** On the host, as long as all parameters together: as the native engine has them, but for the gradient per tensor. */
-export const tensorflowParameterArrays = { training: 5, inference: 1 };
+/**
+ * On the host, as long as all parameters together: as the native engine has them, but for the gradient per tensor. In a
+ * prediction what making tensors of the weights leaves to the allocator too: 0 to 1, as it happens.
+ */
+export const tensorflowParameterArrays = { training: 5, inference: 1.5 };
 
 /** Bytes of the tensors that live at the same time at most in a training step. */
 export function tensorflowTraining(plan: Plan, samples: number): { bytes: number; keptBytes: number } {
@@ -54,7 +57,8 @@ function createTensors(plan: Plan, samples: number, training: boolean): DeviceMe
     aside: () => [],
     during(step, pass) {
       const [x = 0, y = 0] = [step.inputs[0] ?? 0, step.output].map((id) => elementsOf(plan, id, samples));
-      reach(live + (pass === 'forward' ? forward : backward)(step, x, y, samples));
+      const finished = !training && step.kind === 'convolution' ? y : 0; // times scale, plus shift
+      reach(live + finished + (pass === 'forward' ? forward : backward)(step, x, y, samples));
       if (!training || pass === 'backward') keepWeights(step);
     },
   };

@@ -15,7 +15,7 @@ import {
 } from './memory-tensorflow.js';
 import { elementsOf } from './memory-passes.js';
 import { lengthOf, parameterCount } from './parameters.js';
-import { planOf, type Plan } from './plan.js';
+import { planOf, withFoldedNorms, type Plan } from './plan.js';
 
 /**
  * Kinds of devices whose memory is known. That of tensorflow is its build for processors; on a GPU the tensors lie
@@ -46,7 +46,7 @@ export function memoryOf(
   samples = 1,
 ): Record<DeviceKind, MemoryEstimate> {
   const training = planOf(config, size);
-  const inference = planOf(config, size, false);
+  const inference = withFoldedNorms(config, planOf(config, size, false));
   const parameterBytes = 4 * parameterCount(training);
   const image = imageBytes(config, size);
   const estimate = (

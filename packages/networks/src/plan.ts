@@ -35,7 +35,7 @@ export interface PlannedStep {
   /** Values that its gradient needs. */
   keeps: readonly number[];
   /** Of a convolution: weights, and voxels of the result. */
-  convolution?: { weights: number; depth: number; columns: number; rows: number };
+  convolution?: { weights: number; depth: number; columns: number; rows: number; transposed: boolean };
   /** Of a pool: voxels of a window. */
   pool?: { window: number };
   /** Of a block: what its kernels need to know. */
@@ -76,6 +76,26 @@ export function planOf(config: NetworkConfig, size?: Triple, supervised = true):
     main: main.id,
     heads: heads.map(({ id }) => id),
   };
+}
+
+/**
+ * Of a prediction: without the normalisations that follow one convolution alone, which then does their work. LV-Net's
+ * convolutions are too small for that to matter.
+ */
+export function withFoldedNorms(config: NetworkConfig, plan: Plan): Plan {
+  if (config.name === 'lv-net') return plan;
+  const readersOf = (id: number) => plan.steps.filter(({ inputs }) => inputs.includes(id)).length;
+  const folded = new Map<number, number>();
+  for (const step of plan.steps) {
+    const [x = 0] = step.inputs;
+    const before = plan.steps.find(({ output }) => output === x);
+    const isFolded = step.kind === 'norm' && before?.convolution?.transposed === false && readersOf(x) === 1;
+    if (isFolded) folded.set(x, step.output);
+  }
+  const steps = plan.steps
+    .filter(({ kind, inputs: [x = 0] }) => !(kind === 'norm' && folded.has(x)))
+    .map((step) => ({ ...step, output: folded.get(step.output) ?? step.output }));
+  return { ...plan, steps };
 }
 
 /** All tensors of the state in their canonical order, which also is the order of the flat gradient. */
@@ -162,7 +182,7 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
       const depth = lengthOf(shape.kernel) * x.channels;
       const convolution = {
         ...{ weights: depth * o.channels, depth },
-        ...{ columns: o.channels, rows: lengthOf(output.size) },
+        ...{ columns: o.channels, rows: lengthOf(output.size), transposed: false },
       };
       return step('convolution', [x], output, { keeps: [x], convolution });
     },
@@ -173,7 +193,10 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
         ...{ bias: o.bias ?? false, transposed: true },
       });
       const depth = lengthOf(kernel) * o.channels;
-      const convolution = { weights: depth * x.channels, depth, columns: x.channels, rows: lengthOf(x.size) };
+      const convolution = {
+        ...{ weights: depth * x.channels, depth, columns: x.channels },
+        ...{ rows: lengthOf(x.size), transposed: true },
+      };
       return step('convolution', [x], output, { keeps: [x], convolution });
     },
     batchNorm(x, name) {
@@ -210,7 +233,10 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
       list('averagePool', poolName, output, { flops: 3 * elementsOf(output) });
       const pooled = step('resize', [x], halved(x));
       const rows = lengthOf(output.size);
-      const convolution = { weights: x.channels * channels, depth: x.channels, columns: channels, rows };
+      const convolution = {
+        ...{ weights: x.channels * channels, depth: x.channels, columns: channels, rows },
+        transposed: false,
+      };
       return step('convolution', [pooled], output, { keeps: [pooled], convolution });
     },
     maxPool(x, name, o) {

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
 import { tf } from '@lvnet/engine';
-import { buildNetwork, predictForeground, type Network, type Weights } from './index.js';
+import {
+  applyStatistics,
+  buildNetwork,
+  copyWeights,
+  lengthOf,
+  predictForeground,
+  shardGradient,
+  type Network,
+  type Weights,
+} from './index.js';
 import { judged, largestDifference, type Setting } from './judged-network.fixture.js';
 import { bothEngines } from './engines.fixture.js';
 import { bytesOf, exampleOf, trainedLike } from './networks.fixture.js';
 import type { PlainPass } from './plain-network.fixture.js';
+import { planOf } from './plan.js';
 
 /** Running statistics that are those of the batch: mean and biased variance. */
 function withStatisticsOf(network: Network, weights: Weights, { statistics }: PlainPass): Weights {
@@ -71,6 +81,42 @@ describe('prediction', function () {
       weights.statistics.map((value, i) => value * (1 + (i % 2 === 0 ? 50 : -50) * 2 ** -24)),
     );
     return moved;
+  }
+
+  for (const [options, shape] of [
+    [{ name: 'u-net', baseWidth: 3, classes: 3 }, [2, 32, 48]],
+    [{ name: 'ce-net', baseWidth: 4 }, [1, 192, 192]],
+    [{ name: 'v-net', baseWidth: 2 }, [16, 32, 16]],
+  ] as const) {
+    it(`is what training saw when the running statistics are the batch's (${options.name}, norms folded)`, () => {
+      const network = buildNetwork(options);
+      const weights = trainedLike(network);
+      const { classes } = network.config;
+      const { image, label } = exampleOf([1, ...shape], classes);
+      let logits = new Float64Array();
+      const { statistics } = shardGradient(engines.native, network, weights, image, label, {
+        ...{ shape: [1, ...shape], eta: [], order: 'coarse-to-fine' },
+        onLogits: (_head, values) => (logits = Float64Array.from(values)),
+      });
+      const updated = copyWeights(network.config, weights);
+      applyStatistics(updated, statistics);
+      const layers = planOf(network.config, shape).layers.map(
+        ({ name, size }) => [name, lengthOf(size)] as const,
+      );
+      const voxelsOf = new Map(layers);
+      for (const { name, kind } of network.state) {
+        if (kind !== 'runningMean' && kind !== 'runningVariance') continue;
+        const voxels = voxelsOf.get(name.slice(0, name.lastIndexOf('.'))) ?? assert.fail(name);
+        const biased = kind === 'runningMean' ? 1 : (voxels - 1) / voxels;
+        const [before, after] = [weights, updated].map(({ byName }) => byName.get(name) ?? assert.fail(name));
+        const batch = after?.map((value, i) => ((value - 0.9 * (before?.[i] ?? 0)) / 0.1) * biased);
+        before?.set(batch ?? []);
+      }
+      const truth = foregroundOf(logits, classes);
+      // The batch's statistics are got back from their momentum update, which leaves ten roundings of each.
+      for (const engine of [engines.native, engines.reference])
+        assert.ok(largestDifference(predictForeground(engine, network, weights, image, shape), truth) < 5e-4);
+    });
   }
 
   it('gives the same bytes for any number of threads, and leaves no tensor behind', () => {

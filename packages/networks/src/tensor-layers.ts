@@ -6,6 +6,7 @@ import {
   concatChannels,
   conv3d,
   convolve,
+  convolveInfer,
   enterLayer,
   groupNorm,
   invertedResidual,
@@ -18,15 +19,16 @@ import {
   resize,
   takeChannels,
   transposedConvolve,
+  tf,
   upsampleTrilinear,
   type BatchStatistics,
   type IrbParameters,
   type OnStatistics,
-  type tf,
 } from '@lvnet/engine';
 import type { Activation, Triple } from '@lvnet/kernels';
 import type { NetworkConfig } from './config.js';
 import { networkOf } from './definitions.js';
+import { foldNorm } from './fold.js';
 import { denseShape, planOf, transposedShape } from './plan.js';
 import type { Convolution, InvertedResidual, Layers, Scores } from './vocabulary.js';
 import { valuesOf, type Weights } from './weights.js';
@@ -84,7 +86,9 @@ function readersOf(config: NetworkConfig, supervised: boolean): number[] {
 
 interface Value {
   id: number;
-  tensor: tf.Tensor;
+  readonly tensor: tf.Tensor;
+  /** Of a convolution in a prediction that nobody has read yet: computes it together with what follows it. */
+  followedBy?: (name: string, activation: Activation) => tf.Tensor;
 }
 
 interface Parts {
@@ -97,13 +101,41 @@ interface Parts {
 function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
   const { dimensions, tensorOf, mode, readers } = parts;
   let made = 0;
-  const step = (inputs: readonly Value[], tensor: tf.Tensor): Value => {
-    for (const { id, tensor: read } of inputs) {
+  /** Counts the readers of what a result was made from. */
+  const read = (inputs: readonly Value[], result: tf.Tensor): tf.Tensor => {
+    for (const { id, tensor } of inputs) {
       const left = (readers[id] ?? 0) - 1;
       readers[id] = left;
-      if (left === 0) read.dispose();
+      if (left === 0) tensor.dispose();
     }
-    return { id: ++made, tensor };
+    return result;
+  };
+  const step = (inputs: readonly Value[], tensor: tf.Tensor): Value => ({
+    tensor: read(inputs, tensor),
+    id: ++made,
+  });
+  /**
+   * A convolution in a prediction waits for its first reader: where that is a normalisation by running statistics,
+   * the convolution does its work too.
+   */
+  const waiting = (x: Value, name: string, o: Convolution, weights: Weights): Value => {
+    const moves = movesOf(dimensions, valueOf(x), o);
+    const w = () => tensorOf(`${name}.weight`);
+    let tensor: tf.Tensor | undefined;
+    return {
+      id: ++made,
+      get tensor() {
+        return (tensor ??= read([x], convolve(x.tensor, w(), biasOf(name, o.bias), moves)));
+      },
+      followedBy(norm, activation) {
+        const folded = foldNorm(weights, { convolution: name, biased: o.bias === true, norm, epsilon });
+        const [scale, shift] = [tf.tensor1d(folded.scale), tf.tensor1d(folded.shift)];
+        const finish = { scale, shift, rectified: activation === 'relu' };
+        const y = read([x], convolveInfer(x.tensor, w(), finish, moves));
+        tf.dispose([scale, shift]);
+        return y;
+      },
+    };
   };
   const valueOf = ({ tensor }: Value) => {
     const [, d = 0, h = 0, w = 0, channels = 0] = tensor.shape;
@@ -115,6 +147,7 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
     supervised: mode.training,
     sizeOf: (x) => valueOf(x).size,
     convolution: (x, name, o) => {
+      if (!mode.training && config.name !== 'lv-net') return waiting(x, name, o, mode.weights);
       const [w, b] = [tensorOf(`${name}.weight`), biasOf(name, o.bias)];
       const y =
         config.name === 'lv-net'
@@ -126,7 +159,10 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
       const moves = transposedShape(dimensions, valueOf(x).size, o);
       return step([x], transposedConvolve(x.tensor, tensorOf(`${name}.weight`), biasOf(name, o.bias), moves));
     },
-    batchNorm: (x, name, activation) => step([x], batchNorm(x.tensor, name, activation, parts)),
+    batchNorm: (x, name, activation) =>
+      x.followedBy !== undefined && readers[x.id] === 1 && activation !== 'elu'
+        ? { id: ++made, tensor: x.followedBy(name, activation) }
+        : step([x], batchNorm(x.tensor, name, activation, parts)),
     rectifiedGroupNorm: (x, name, groups) => {
       const [gamma, beta] = [tensorOf(`${name}.weight`), tensorOf(`${name}.bias`)];
       return step([x], groupNorm(x.tensor, gamma, beta, { groups, epsilon, rectified: true }));

@@ -149,6 +149,11 @@ const convFilter: Kernel<{ shape: number[]; biased: boolean }> = (inputs, { shap
 
 const forward: Kernel<Dense> = (inputs, { s }) =>
   withBias(convolve(s, inputs.of('x'), inputs.of('w')), inputs);
+const infer: Kernel<Dense & { rectified: boolean }> = (inputs, { s, rectified }) => {
+  const sums = convolve(s, inputs.of('x'), inputs.of('w'));
+  const y = ops.add(ops.multiply(sums, inputs.of('scale')), inputs.of('shift'));
+  return rectified ? ops.relu(y) : y;
+};
 const input: Kernel<Dense> = (inputs, { s }) => convolveInput(s, inputs.of('dy'), inputs.of('w'));
 const filter: Kernel<Biased> = (inputs, { s, biased }) => [
   convolveFilter(s, inputs.of('x'), inputs.of('dy')),
@@ -163,6 +168,7 @@ export const convolutionKernels = {
   LvnetConv3dInputGradient: convInput,
   LvnetConv3dFilterGradient: convFilter,
   LvnetConvolution: forward,
+  LvnetConvolutionInfer: infer,
   LvnetConvolutionInputGradient: input,
   LvnetConvolutionFilterGradient: filter,
   LvnetTransposedConvolution: transposed,

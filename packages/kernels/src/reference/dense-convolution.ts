@@ -1,4 +1,5 @@
 import { outputSize, type DenseKernels, type DenseShape } from '../dense-kernels.js';
+import { rectify } from './rectify.js';
 
 const at = (array: Float32Array | Float64Array, i: number): number => array[i] ?? Number.NaN;
 
@@ -36,7 +37,11 @@ const withBias = (length: number, c: number, bias: Float32Array | null): Float64
 
 export const denseConvolution: Pick<
   DenseKernels,
-  'convolutionForward' | 'convolutionBackwardInput' | 'convolutionBackwardFilter' | 'sumRows'
+  | 'convolutionForward'
+  | 'convolutionInfer'
+  | 'convolutionBackwardInput'
+  | 'convolutionBackwardFilter'
+  | 'sumRows'
 > = {
   convolutionForward(s, x, weight, bias, y) {
     const { ci, co } = s;
@@ -48,6 +53,13 @@ export const denseConvolution: Pick<
           add(sums, output * co + o, at(x, input * ci + i) * at(weight, (o * ci + i) * taps + tap));
     });
     y.set(sums);
+  },
+  convolutionInfer(s, x, weight, { scale, shift, rectified }, y) {
+    denseConvolution.convolutionForward(s, x, weight, null, y);
+    for (let i = 0; i < y.length; i++) {
+      const value = at(y, i) * at(scale, i % s.co) + at(shift, i % s.co);
+      y[i] = rectified ? rectify(value) : value;
+    }
   },
   convolutionBackwardInput(s, dy, weight, bias, dx) {
     const { ci, co } = s;

@@ -1,7 +1,7 @@
 import type { DenseKernels, GroupNormParameters, GroupNormShape } from '../dense-kernels.js';
+import { rectify } from './rectify.js';
 
 const at = (array: ArrayLike<number>, i: number): number => array[i] ?? Number.NaN;
-const rectify = (value: number): number => (value < 0 ? 0 : value); // NaN stays NaN
 
 /** The group, of all samples' groups, to which element i of [n, voxels, c] belongs. */
 function groupOf({ voxels, c, groups }: GroupNormShape, i: number): number {
