@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     const steps = { ours: [] as Times[], theirs: [] as Times[] };
     assertNear('inference', infer(), await inferred(torch, out), 1e-3);
     const inferencePeakRssMiB = peakRssMiB();
-    for (let i = 0; i < rounds; i++) {
+    for (let i = 0; i < 3 * rounds; i++) {
       inference.ours.push(timed(infer));
       inference.theirs.push(await torch.ask<Times>({ do: 'infer', out }));
     }
