@@ -39,6 +39,7 @@ export const failureCodes = {
   STORE_INVALID: 'mistake',
   STORE_CONFLICT: 'fault',
   CHECKPOINT_CORRUPT: 'fault',
+  START_LOST: 'fault',
   CHECKPOINT_NOT_FOUND: 'mistake',
   CASE_CORRUPT: 'fault',
   DISK_FULL: 'fault',

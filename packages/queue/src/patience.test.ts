@@ -21,7 +21,7 @@ function attempts(job: Job, codes: readonly FailureCode[]): number {
 describe('patience with a failing job', () => {
   const cases: { job: Job; codes: FailureCode[]; tried: number; why: string }[] = [
     { job: prepare, codes: ['NIFTI_INVALID'], tried: 1, why: 'the user has to mend it' },
-    { job: train, codes: ['DIGEST_MISMATCH'], tried: 1, why: 'the user has to mend it' },
+    { job: train, codes: ['DIGEST_MISMATCH', 'START_LOST'], tried: 1, why: 'the user has to mend it' },
     { job: prepare, codes: ['CHILD_DIED'], tried: 6, why: 'it may be the job that kills' },
     { job: train, codes: ['CHILD_DIED'], tried: Infinity, why: 'its run decides when it ends' },
     { job: prepare, codes: ['STORE_UNREACHABLE'], tried: Infinity, why: 'the store comes back' },

@@ -45,6 +45,7 @@ const permanent: ReadonlySet<FailureCode> = new Set<FailureCode>([
   'NON_FINITE',
   'LOSS_SPIKE',
   'DIGEST_MISMATCH',
+  'START_LOST',
   'EXPERIMENT_INVALID',
   'STORE_DENIED',
 ]);

@@ -240,7 +240,7 @@ describe('the proof of a run on phantoms', function () {
       '3: the checkpoint that the run started from is gone',
     ]);
     const replay = { spec, wire: 'float32', engine, store: run.store, fromStep: 3, toStep: 4 } as const;
-    await assert.rejects(replaySteps(replay), { code: 'CHECKPOINT_NOT_FOUND' });
+    await assert.rejects(replaySteps(replay), { code: 'START_LOST' });
   });
 
   const at = (step: number) => ({ step, engine: () => Promise.resolve(engine) });
