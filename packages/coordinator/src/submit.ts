@@ -35,7 +35,7 @@ export interface GivenWeights {
   /** Where they were found, exactly. */
   from: string;
   /** Writes them as the run's checkpoint 0. */
-  write: (run: string) => Promise<void>;
+  write: (document: RunDocument) => Promise<void>;
 }
 
 export interface SubmitOptions {
@@ -89,8 +89,11 @@ export async function submitSweep(
   }
   const split = options.split ?? (await drawSplit(context, first.experiment));
   const trials: (SweepDocument['trials'][number] & { given: GivenWeights | undefined })[] = [];
+  const found = new Map<string, GivenWeights | undefined>(); // trials with the same network share them
   for (const [trial, { values, experiment }] of grid.entries()) {
-    const given = await weightsFor(context, experiment);
+    const network = canonicalJson(experiment.network);
+    const given = found.has(network) ? found.get(network) : await weightsFor(context, experiment);
+    found.set(network, given);
     const document = describeRun(context, experiment, { split, given, again: 0, notes: [] });
     trials.push({ trial, values, run: document.run, document, given });
   }
@@ -132,10 +135,10 @@ async function weightsFor(
 /** Before the run's document: nobody starts a run whose weights are not there yet. */
 async function writeStart(
   store: Store,
-  { run }: RunDocument,
+  document: RunDocument,
   given: GivenWeights | undefined,
 ): Promise<void> {
-  if (given !== undefined && !(await exists(store, run))) await given.write(run);
+  if (given !== undefined && !(await exists(store, document.run))) await given.write(document);
 }
 
 function describeRun(

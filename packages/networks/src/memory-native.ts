@@ -41,7 +41,7 @@ function createPool(plan: Plan, samples: number): DeviceMemory {
     take(floats) {
       const left = free.get(floats) ?? 0;
       if (left > 0) free.set(floats, left - 1);
-      else peak += floats;
+      else peak += wholePages(floats);
       live += floats;
       return { floats, holders: 1 };
     },
@@ -65,6 +65,12 @@ function createPool(plan: Plan, samples: number): DeviceMemory {
     during: () => undefined,
   };
 }
+
+const hugePageFloats = 2 ** 19;
+
+/** Large arrays are made of pages of 2 MiB, of which the last counts as a whole. */
+const wholePages = (floats: number): number =>
+  floats < hugePageFloats ? floats : Math.ceil(floats / hugePageFloats) * hugePageFloats;
 
 type Block = NonNullable<PlannedStep['block']>;
 

@@ -14,7 +14,7 @@ import { judged, largestDifference, type Setting } from './judged-network.fixtur
 import { bothEngines } from './engines.fixture.js';
 import { bytesOf, exampleOf, trainedLike } from './networks.fixture.js';
 import type { PlainPass } from './plain-network.fixture.js';
-import { planOf } from './plan.js';
+import { planOf, withFoldedNorms } from './plan.js';
 
 /** Running statistics that are those of the batch: mean and biased variance. */
 function withStatisticsOf(network: Network, weights: Weights, { statistics }: PlainPass): Weights {
@@ -116,6 +116,42 @@ describe('prediction', function () {
       // The batch's statistics are got back from their momentum update, which leaves ten roundings of each.
       for (const engine of [engines.native, engines.reference])
         assert.ok(largestDifference(predictForeground(engine, network, weights, image, shape), truth) < 5e-4);
+    });
+  }
+
+  for (const [options, shape] of [
+    [{ name: 'u-net', baseWidth: 2 }, [1, 16, 16]],
+    [{ name: 'ce-net', baseWidth: 4 }, [1, 192, 192]],
+    [{ name: 'v-net', baseWidth: 1 }, [16, 16, 16]],
+    [{ name: '3d-u-net', baseWidth: 2, groups: 2 }, [4, 8, 8]],
+  ] as const) {
+    it(`of ${options.name} folds the norms that the plan folds, and no others`, () => {
+      const { kernels } = engines.native;
+      const network = buildNetwork(options);
+      const plan = planOf(network.config, shape, false);
+      const norms = ({ steps }: typeof plan) => steps.filter(({ kind }) => kind === 'norm').length;
+      const left = norms(withFoldedNorms(network.config, plan));
+      const calls = { convolutionInfer: 0, batchNormForward: 0 };
+      const convolutionInfer = kernels.convolutionInfer.bind(kernels);
+      const batchNormForward = kernels.batchNormForward.bind(kernels);
+      Object.assign(kernels, {
+        convolutionInfer: (...given: Parameters<typeof convolutionInfer>) => {
+          calls.convolutionInfer++;
+          convolutionInfer(...given);
+        },
+        batchNormForward: (...given: Parameters<typeof batchNormForward>) => {
+          calls.batchNormForward++;
+          batchNormForward(...given);
+        },
+      });
+      try {
+        const image = new Float32Array(shape[0] * shape[1] * shape[2]);
+        predictForeground(engines.native, network, trainedLike(network), image, shape);
+      } finally {
+        Object.assign(kernels, { convolutionInfer, batchNormForward });
+      }
+      assert.deepEqual(calls, { convolutionInfer: norms(plan) - left, batchNormForward: left });
+      assert.equal(calls.convolutionInfer > 0, options.name !== '3d-u-net');
     });
   }
 

@@ -120,8 +120,7 @@ async function submitContext(
     hashCachePath: join(homedir(), '.cache', 'lvnet', 'hashes.json'),
     onProgress: say,
     now: Date.now,
-    findWeights: (experiment) =>
-      findStartWeights(experiment, { store, engineFingerprint: chosen.fingerprint }),
+    findWeights: (experiment) => findStartWeights(experiment, store),
   };
 }
 

@@ -13,27 +13,27 @@ import { readTensorFile } from '../local/tensor-file.js';
  * The weights that `network.weights` of an experiment refers to: a checkpoint's, or those of a safetensors file
  * with PyTorch's names.
  *
- * @param engineFingerprint of the run that is to start from them
  * @throws what reading the reference throws, and Failure('WEIGHTS_MISMATCH' | 'WEIGHTS_INVALID') where they are
  *   not this network's or of no use
  */
-export async function findStartWeights(
-  experiment: Experiment,
-  { store, engineFingerprint }: { store: Store; engineFingerprint: string },
-): Promise<GivenWeights> {
+export async function findStartWeights(experiment: Experiment, store: Store): Promise<GivenWeights> {
   const reference = experiment.network.weights ?? '';
   const config = networkConfigOf(experiment);
   const network = buildNetwork(config);
   const { tensors, from } = await readTensors(reference);
-  const state = startingWith(network, givenWeights(network, tensors, reference));
-  const { windowHu, patch } = experiment.data;
+  const weights = givenWeights(network, tensors, reference);
   return {
-    sha256: weightsSha256(namedWeights(network, state.weights)),
+    sha256: weightsSha256(namedWeights(network, weights)),
     from,
-    async write(run) {
+    async write({ run, engine, experiment: { data } }) {
+      const { windowHu, patch } = data;
       // Before the first step of the first epoch, however long these epochs will be.
-      const checkpoint = toCheckpoint(network, state, 1);
-      const provenance = { network: config, data: { windowHu, patch }, engineFingerprint };
+      const checkpoint = toCheckpoint(network, startingWith(network, weights), 1);
+      const provenance = {
+        network: config,
+        data: { windowHu, patch },
+        engineFingerprint: engine.fingerprint,
+      };
       await writeCheckpoint(store, run, checkpoint, provenance);
     },
   };
