@@ -138,7 +138,8 @@ describe('exchange with real processes', function () {
 
   /**
    * Every shard of every step, and none twice but with a reason that is told: in place of somebody slow, in the
-   * first step of a new deal, which a slow member had not seen yet, or since somebody was given up.
+   * first step of a new deal, which a slow member had not seen yet, or since somebody was given up. Who leaves has
+   * ended the last step, and its leaves are dealt at once to those who are still in it.
    */
   function assertComputedOnce(members: readonly MemberProcess[], o: { shards: number; steps: number }): void {
     const facts = members.flatMap((member) => member.facts);
@@ -147,7 +148,9 @@ describe('exchange with real processes', function () {
       facts.flatMap((fact) => (fact.kind === 'speculated' ? [nameOf(fact.step, fact.shard)] : [])),
     );
     const views = facts.flatMap((fact) => (fact.kind === 'view' ? [fact] : []));
-    const dealt = new Set(views.map(({ view }) => String(view.nextFrom)));
+    const dealt = new Set(
+      views.map(({ view, reason }) => String(reason === 'leave' ? o.steps : view.nextFrom)),
+    );
     const isAnybodyLost = views.some(({ reason }) => reason === 'lost' || reason === 'hung');
     const computed = members.flatMap((member) =>
       member.steps.flatMap((done) => done.computed.map((shard) => nameOf(done.step, shard))),
