@@ -13,6 +13,7 @@ const EXIT_MS = 10_000;
 const DRAIN_MS = 1_000;
 const OUTPUT_CHARS = 20_000;
 const reporter = fileURLToPath(new URL('reporter.cjs', import.meta.url));
+const compileLate = `--import ${new URL('compile-late.mjs', import.meta.url).href}`;
 
 /**
  * @typedef {{ kind: 'passed' | 'failed' | 'skipped', title: string, ms: number, error?: string, file?: string }} TestResult
@@ -175,7 +176,11 @@ function startMocha(paths, { root, testMs, mark }) {
   const options = ['--no-config', '--no-package', '--reporter', reporter, '--timeout', String(testMs)];
   return spawn(process.execPath, ['--enable-source-maps', mocha, ...options, ...paths], {
     cwd: root,
-    env: { ...process.env, [mark.name]: mark.value },
+    env: {
+      ...process.env,
+      NODE_OPTIONS: `${process.env['NODE_OPTIONS'] ?? ''} ${compileLate}`.trimStart(),
+      [mark.name]: mark.value,
+    },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   });

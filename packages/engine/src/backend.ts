@@ -1,9 +1,12 @@
+import { createRequire } from 'node:module';
 import { invariant } from '@lvnet/core';
 import { defaultKeepBytes, type KernelSet } from '@lvnet/kernels';
-import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu';
+import type * as cpu from '@tensorflow/tfjs-backend-cpu';
 import { createBufferPool, type BufferPool } from './buffer-pool.js';
 import { orOutOfMemory } from './out-of-memory.js';
 import { tf } from './tfjs.js';
+
+const { MathBackendCPU } = createRequire(import.meta.url)('@tensorflow/tfjs-backend-cpu') as typeof cpu;
 
 /** What a backward pass asks of a backend of ours. */
 export interface OwnBackend extends tf.KernelBackend {
@@ -57,12 +60,12 @@ export class KernelBackend extends MathBackendCPU implements OwnBackend {
     // Arrays that were left go with the attributes that hold them.
   }
 
-  override write(...[values, ...rest]: Parameters<MathBackendCPU['write']>): object {
+  override write(...[values, ...rest]: Parameters<cpu.MathBackendCPU['write']>): object {
     hold(values);
     return super.write(values, ...rest);
   }
 
-  override move(...[dataId, values, ...rest]: Parameters<MathBackendCPU['move']>): void {
+  override move(...[dataId, values, ...rest]: Parameters<cpu.MathBackendCPU['move']>): void {
     hold(values);
     super.move(dataId, values, ...rest);
   }

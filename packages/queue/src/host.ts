@@ -2,6 +2,7 @@ import { asFailure, Failure, withDeadline } from '@lvnet/core';
 import { connectRedis } from '@lvnet/redis';
 import type { Job as BullJob } from 'bullmq';
 import { jobKinds, type Job } from './jobs.js';
+import { loadBullmq } from './load-bullmq.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
 import { afterFailure } from './patience.js';
 
@@ -28,7 +29,7 @@ export interface Host extends AsyncDisposable {
  * event loop would lose them. A dead host's job starts elsewhere after about 2-6 s.
  */
 export async function createHost(options: HostOptions): Promise<Host> {
-  const { UnrecoverableError, Worker } = await import('bullmq'); // large: only workers load it
+  const { UnrecoverableError, Worker } = loadBullmq();
   const connection = await connectRedis(options.url, {
     role: 'blocking',
     name: `lvnet-host-${options.worker}`,

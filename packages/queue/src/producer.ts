@@ -1,6 +1,7 @@
 import { connectRedis } from '@lvnet/redis';
 import type { Queue } from 'bullmq';
 import type { Job } from './jobs.js';
+import { loadBullmq } from './load-bullmq.js';
 import { queueName, queuePrefix, type QueueRef } from './names.js';
 import { retryAfterMs } from './patience.js';
 
@@ -18,7 +19,7 @@ export interface Producer extends AsyncDisposable {
  * @throws Failure('REDIS_UNREACHABLE')
  */
 export async function createProducer(url: string): Promise<Producer> {
-  const { Queue } = await import('bullmq'); // large: whoever only looks at the registry must not load it
+  const { Queue } = loadBullmq();
   const connection = await connectRedis(url, { role: 'producer', name: 'lvnet-producer' });
   const queues = new Map<string, Queue>();
   const open = (ref: QueueRef): Queue => {

@@ -1,6 +1,11 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { createRequire } from 'node:module';
+import type * as ioredis from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { Failure, withDeadline } from '@lvnet/core';
 import { parseRedisUrl, redactUrl, type RedisAddress } from './address.js';
+
+/** Required: an import would first search the whole package for its names. */
+const { Redis: Client } = createRequire(import.meta.url)('ioredis') as typeof ioredis;
 
 /**
  * command: ordinary calls, each with a deadline; survives short outages.
@@ -34,7 +39,7 @@ const COMMAND_TIMEOUT_MS = 10_000;
  * @throws Failure('REDIS_DENIED') when the server refuses the login
  */
 export async function connectRedis(url: string, o: ConnectOptions): Promise<Redis> {
-  const redis = new Redis(optionsOf(parseRedisUrl(url), o));
+  const redis = new Client(optionsOf(parseRedisUrl(url), o));
   let lastError: Error | undefined;
   let denied: ((error: Error) => void) | undefined;
   redis.on('error', (error: Error) => {

@@ -1,5 +1,5 @@
-import { init, type EChartsOption } from 'echarts';
-import sharp from 'sharp';
+import type { EChartsOption } from 'echarts';
+import { echarts, sharp } from './libraries.js';
 import { html, trusted, type Markup } from './html.js';
 
 /** A drawn chart. Its ink (text, axes) is a placeholder that page and picture replace. */
@@ -24,7 +24,7 @@ export const palette = {
 
 /** Draws an ECharts option on the server; the same option gives the same text. */
 export function drawChart(name: string, option: EChartsOption, widthPx = 920, heightPx = 320): Chart {
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: widthPx, height: heightPx });
+  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: widthPx, height: heightPx });
   try {
     chart.setOption({ animation: false, textStyle: { fontFamily: fonts, color: ink }, ...option });
     const drawn = chart.renderToSVGString({ useViewBox: true });

@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import { sharp } from './libraries.js';
 import { escapeHtml } from './html.js';
 import {
   checkOverlay,
