@@ -267,6 +267,37 @@ describe('exchange with real processes', function () {
     assert.ok(first.steps.some((step) => step.members === 2));
   });
 
+  it('goes on as quickly as before with a member that was killed and is back under its name', async () => {
+    const o = { shards: 4, wanted: 2, stepMs: 20, steps: 150 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+    await reaches(members[1], 5);
+    members[0].child.kill('SIGKILL');
+    const again = start('a', where, o);
+    await reaches(again, 1);
+    const startMs = performance.now();
+    const from = again.steps[0]?.step ?? 0;
+    assert.ok(from > 5 && from < 120, `back at step ${String(from)}`);
+    assert.equal(await members[1].end, reference);
+    assert.equal(await again.end, reference);
+    // Whoever misses something for a second asks for it: no step may have to wait for that.
+    const perStepMs = (performance.now() - startMs) / (o.steps - from);
+    assert.ok(perStepMs < 500, `${String(perStepMs)} ms for a step`);
+  });
+
+  it('starts from the newest checkpoint, not in its old seat, when the only one is back under its name', async () => {
+    const o = { shards: 4, wanted: 1, stepMs: 10, gatherMs: 0, steps: 60 };
+    const reference = await alone(o);
+    const where = await newFolder();
+    const first = start('a', where, o);
+    await reaches(first, 33);
+    first.child.kill('SIGKILL');
+    const again = start('a', where, o);
+    assert.equal(await again.end, reference);
+    assert.ok((again.steps[0]?.step ?? 0) > 30, `from step ${String(again.steps[0]?.step)}`);
+  });
+
   it('starts a new life from the checkpoint when all are killed', async () => {
     const o = { shards: 4, wanted: 2, stepMs: 8 };
     const reference = await alone(o);

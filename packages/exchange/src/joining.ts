@@ -17,7 +17,13 @@ export async function join(context: Context): Promise<Replies['join']> {
   Object.assign(context, { seated: false, cancelled: false, view: undefined });
   context.progress = { step: 0, done: 0, startedMs: undefined, ready: false };
   const startMs = clock.monotonicMs();
-  const waiting: Waiting = { startMs, aliveMs: startMs, suspects: new Map(), isTold: false };
+  const waiting: Waiting = {
+    startMs,
+    aliveMs: startMs,
+    suspects: new Map(),
+    isTold: false,
+    isAnnounced: false,
+  };
   context.isJoining = true;
   try {
     for (;;) {
@@ -54,6 +60,8 @@ interface Waiting {
   suspects: Suspects;
   /** It was told that this worker stands by. */
   isTold: boolean;
+  /** The members can know that this worker stands by: a seat is meant for it, and not for a dead process of its name. */
+  isAnnounced: boolean;
 }
 
 type Seat = Replies['join'];
@@ -62,6 +70,10 @@ async function attempt(context: Context, waiting: Waiting): Promise<Seat | undef
   const { membership, options } = context;
   const found = await membership.read();
   const me = found === undefined ? undefined : memberOf(found, options.worker);
+  if (found !== undefined && me !== undefined && !waiting.isAnnounced) {
+    await giveBack(context, found, `${options.worker} came back as a new process`);
+    return undefined;
+  }
   const isHeld =
     found !== undefined &&
     me === undefined &&
@@ -70,6 +82,7 @@ async function attempt(context: Context, waiting: Waiting): Promise<Seat | undef
   // Before it stands by: nobody shall invite a worker that does not suit.
   if (isHeld) await compare(context, found.life);
   await context.renew();
+  waiting.isAnnounced = true;
   if (found !== undefined && me !== undefined) return takeSeat(context, found, me.fromStep - 1, me.source);
   if (!isHeld) return foundLife(context, found, waiting);
   tellOfWaiting(context, found, waiting);

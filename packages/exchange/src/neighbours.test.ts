@@ -17,15 +17,15 @@ function recorder() {
 
 describe('neighbours', () => {
   const view = firstView(undefined, 1, ['a', 'b', 'c'], 0, 'id', 9);
-  const open = (isReachable: boolean) => {
+  const open = (opened: 'known' | 'new' | 'replaced' | undefined) => {
     const { sent, link } = recorder();
     const clock = fakeClock();
-    const memory = { address: 'here', open: () => isReachable, keepOnly: () => undefined } as never;
+    const memory = { address: 'here', open: () => opened, keepOnly: () => undefined } as never;
     return { sent, clock, neighbours: createNeighbours({ link, clock, run: 'r', worker: 'a', memory }) };
   };
 
   it('are those who said that they read', () => {
-    const { neighbours } = open(true);
+    const { neighbours } = open('new');
     neighbours.hear(['reads', 'b']);
     assert.deepEqual([neighbours.reads('b'), neighbours.reads('c')], [true, false]);
     assert.equal(neighbours.readAll(view, 5), false);
@@ -34,14 +34,14 @@ describe('neighbours', () => {
     const followed = withNewcomers(view, ['d'], 5, 4, 'id2');
     neighbours.hear(['reads', 'd']);
     assert.equal(neighbours.readAll(followed, 5), false, 'd needs what was before it came');
-    neighbours.keepOnly(new Set(['b']));
+    neighbours.keepOnly(new Set(['b']), new Set(['b', 'c']));
     assert.deepEqual([neighbours.reads('b'), neighbours.reads('c')], [true, false]);
     neighbours.doubt();
     assert.equal(neighbours.reads('b'), false);
   });
 
   it('are greeted once for each view, and again after a while', async () => {
-    const { neighbours, sent, clock } = open(true);
+    const { neighbours, sent, clock } = open('new');
     const greeting = 'PUBLISH {r}:n memory a here';
     neighbours.greet(view);
     neighbours.greet(view);
@@ -58,12 +58,23 @@ describe('neighbours', () => {
     assert.equal(sent.length, 4);
   });
 
+  it('that come back under their name with another memory have to say again that they read', () => {
+    const { neighbours, sent } = open('replaced');
+    for (const name of ['b', 'c']) neighbours.hear(['reads', name]);
+    neighbours.greet(view);
+    assert.deepEqual(sent, []);
+    neighbours.hear(['memory', 'b', 'elsewhere']);
+    assert.deepEqual([neighbours.reads('b'), neighbours.reads('c')], [false, true]);
+    neighbours.greet(view);
+    assert.deepEqual(sent, ['PUBLISH {r}:n:b reads a', 'PUBLISH {r}:n memory a here']);
+  });
+
   it('answer only where they can read', () => {
-    for (const isReachable of [true, false]) {
-      const { neighbours, sent } = open(isReachable);
+    for (const opened of ['new', undefined] as const) {
+      const { neighbours, sent } = open(opened);
       neighbours.hear(['memory', 'b', 'there']);
       neighbours.hear(['memory', 'a', 'there']);
-      assert.deepEqual(sent, isReachable ? ['PUBLISH {r}:n:b reads a'] : []);
+      assert.deepEqual(sent, opened === 'new' ? ['PUBLISH {r}:n:b reads a'] : []);
     }
   });
 });

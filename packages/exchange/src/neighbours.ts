@@ -15,8 +15,8 @@ export interface Neighbours {
   hear(words: readonly string[]): void;
   /** Somebody misses what it should have read: all have to say again that they read. */
   doubt(): void;
-  /** Forgets who is gone. */
-  keepOnly(workers: ReadonlySet<string>): void;
+  /** Forgets who is gone, but for what those of the last view left in their memory. */
+  keepOnly(workers: ReadonlySet<string>, former: ReadonlySet<string>): void;
 }
 
 export interface NeighbourParts {
@@ -55,16 +55,25 @@ export function createNeighbours({ link, clock, run, worker, memory }: Neighbour
     },
     hear([kind = '', name = '', address = '']) {
       if (name === worker) return;
-      if (kind === 'reads') readers.add(name);
-      else if (memory?.open(name, address) === true) publish(keys.inbox(run, name), `reads ${worker}`);
+      if (kind === 'reads') {
+        readers.add(name);
+        return;
+      }
+      const opened = memory?.open(name, address);
+      if (opened === 'replaced') {
+        // Whoever comes back under its name is a new process, which does not read yet what the old one did.
+        readers.delete(name);
+        greetedId = '';
+      }
+      if (opened !== undefined) publish(keys.inbox(run, name), `reads ${worker}`);
     },
     doubt() {
       readers.clear();
       greetedId = '';
     },
-    keepOnly(workers) {
+    keepOnly(workers, former) {
       for (const name of readers) if (!workers.has(name)) readers.delete(name);
-      memory?.keepOnly(workers);
+      memory?.keepOnly(new Set([...workers, ...former]));
     },
   };
 }

@@ -29,7 +29,7 @@ function pair() {
     const bucket = buckets[of.bucket] as Bucket;
     return writer.put(of, bucket, valuesOf(bucket, scale), sha);
   };
-  return { writer, reader, address, read, put };
+  return { segments, writer, reader, address, read, put };
 }
 
 type Memory = ReturnType<typeof createPeerMemory>;
@@ -39,7 +39,7 @@ describe('memory that members share', () => {
     const { reader, address, read, put } = pair();
     for (const bucket of buckets) assert.equal(put(key(5, bucket.index)), true);
     assert.equal(read(key(5, 3)), undefined, 'not opened yet');
-    assert.equal(reader.open('w', address), true);
+    assert.equal(reader.open('w', address), 'new');
     for (const bucket of buckets) assert.deepEqual(read(key(5, bucket.index), 'w'), valuesOf(bucket));
     const others = [
       key(6, 3),
@@ -76,17 +76,31 @@ describe('memory that members share', () => {
     assert.equal(put(key(12, 0)), true);
   });
 
+  it('reads what whoever came back under its name writes, not what it left behind', () => {
+    const { segments, writer, reader, address, read, put } = pair();
+    put(key(3, 0));
+    assert.equal(reader.open('w', address), 'new');
+    assert.equal(reader.open('w', address), 'known');
+    writer.close();
+    const [bucket] = buckets as [Bucket];
+    const again = createPeerMemory(segments, buckets, wire, new Uint8Array(16).fill(3));
+    again.put(key(4, 0), bucket, valuesOf(bucket, 2), sha);
+    assert.equal(reader.open('w', again.address ?? ''), 'replaced');
+    assert.deepEqual(read(key(4, 0), 'w'), valuesOf(bucket, 2));
+    assert.equal(read(key(3, 0), 'w'), undefined);
+  });
+
   it('opens only what the address says', () => {
     const { writer, reader, address, read, put } = pair();
     put(key(1, 0));
     const [place = ''] = address.split('#');
-    assert.equal(reader.open('w', `${place}#${'00'.repeat(16)}`), false, 'somebody else is there by now');
-    assert.equal(reader.open('w', `nowhere#${'01'.repeat(16)}`), false);
-    assert.equal(reader.open('w', address), true);
+    assert.equal(reader.open('w', `${place}#${'00'.repeat(16)}`), undefined, 'somebody else is there by now');
+    assert.equal(reader.open('w', `nowhere#${'01'.repeat(16)}`), undefined);
+    assert.equal(reader.open('w', address), 'new');
     writer.close();
     assert.ok(read(key(1, 0)) !== undefined, 'the dead can be read');
     reader.keepOnly(new Set());
     assert.equal(read(key(1, 0)), undefined);
-    assert.equal(reader.open('w', address), false);
+    assert.equal(reader.open('w', address), undefined);
   });
 });

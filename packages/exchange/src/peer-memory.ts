@@ -21,8 +21,10 @@ export interface PeerMemory {
   put(key: TensorKey, bucket: Bucket, values: Float32Array, weightsSha256: string): boolean;
   /** Nobody reads messages of steps up to this one any more. */
   release(step: number): void;
-  /** False where the other's memory cannot be reached. */
-  open(worker: string, address: string): boolean;
+  /**
+   * 'replaced': the other had another memory until now, so it is a new process; undefined where it cannot be reached.
+   */
+  open(worker: string, address: string): 'known' | 'new' | 'replaced' | undefined;
   /** Forgets the memory of all others. */
   keepOnly(workers: ReadonlySet<string>): void;
   /**
@@ -57,7 +59,7 @@ export function createPeerMemory(
   const own = segments.create(bytes);
   if (own !== undefined) new Uint8Array(own.buffer, 0, tokenBytes).set(token.subarray(0, tokenBytes));
   const held: (Held | undefined)[] = Array.from({ length: slots.count }, () => undefined);
-  const peers = new Map<string, ArrayBuffer>();
+  const peers = new Map<string, { address: string; buffer: ArrayBuffer }>();
   const head = new Uint8Array(segmentNameBytes + segmentMarkBytes);
   const [name, mark] = [new Uint8Array(segmentNameBytes), Buffer.alloc(segmentMarkBytes)];
   let released = Number.NEGATIVE_INFINITY;
@@ -82,13 +84,14 @@ export function createPeerMemory(
       released = step;
     },
     open(worker, address) {
-      if (peers.has(worker)) return true;
+      const held = peers.get(worker);
+      if (held?.address === address) return 'known';
       const [place = '', expected = ''] = address.split('#');
       const buffer = segments.open(place);
-      if (buffer?.byteLength !== bytes) return false;
-      if (Buffer.from(buffer, 0, tokenBytes).toString('hex') !== expected) return false;
-      peers.set(worker, buffer);
-      return true;
+      if (buffer?.byteLength !== bytes) return undefined;
+      if (Buffer.from(buffer, 0, tokenBytes).toString('hex') !== expected) return undefined;
+      peers.set(worker, { address, buffer });
+      return held === undefined ? 'new' : 'replaced';
     },
     keepOnly(workers) {
       for (const worker of peers.keys()) if (!workers.has(worker)) peers.delete(worker);
@@ -96,10 +99,10 @@ export function createPeerMemory(
     read(key, bucket, values, first) {
       writeName(name, key);
       const into = { values, halves: roundedCount(wire, bucket) };
-      const likely = first === undefined ? undefined : peers.get(first);
+      const likely = first === undefined ? undefined : peers.get(first)?.buffer;
       const found = (buffer: ArrayBuffer) => segments.read(buffer, slots, name, mark, into);
       if (likely !== undefined && found(likely)) return mark.toString('hex');
-      for (const buffer of peers.values()) {
+      for (const { buffer } of peers.values()) {
         if (buffer !== likely && found(buffer)) return mark.toString('hex');
       }
       return undefined;

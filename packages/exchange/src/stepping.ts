@@ -230,7 +230,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   const keepNeighbours = (view: View): void => {
     if (view.id === seen.id) return;
     const workers = new Set(view.members.map((member) => member.worker));
-    neighbours.keepOnly(new Set([...workers, ...seen.workers]));
+    neighbours.keepOnly(workers, seen.workers);
     seen = { id: view.id, workers };
   };
 

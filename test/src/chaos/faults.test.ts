@@ -72,6 +72,9 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
       process.kill(childOf(workers[0]), signal);
       await judge(run, /w1.*its connection ended/);
       judgeRecovery(times, strikeMs, 1_000);
+      // Back under its name it must not be taken for the dead one: then each step would wait for a second.
+      const laterMs = median(gapsMs(times.commits(), strikeMs).slice(-30));
+      assert.ok(laterMs < 600, `${String(laterMs)} ms for a later step`);
       await until(() => workers[0]?.stderr().includes(signal) === true);
     });
   }

@@ -1,4 +1,5 @@
 import { sumAlone } from '@lvnet/exchange';
+import type { Segments } from '@lvnet/kernels';
 import type { Outcome } from './outcome.js';
 import { drawSchedule, type Fault, type Schedule } from './schedule.js';
 import { startMember, type Plan, type SimMember } from './sim-member.js';
@@ -10,6 +11,12 @@ import { createProcess, createWorld, type SimProcess } from './world.js';
 
 /** Once the last fault is over, training goes on within this. */
 const recoveryMs = 30_000;
+
+/** What stays where a process starts anew in place of a dead one: its name and its machine. */
+interface Place {
+  worker: string;
+  segments: Segments | undefined;
+}
 
 /** Plays the schedule of a seed. */
 export const simulate = (seed: number): Promise<Outcome<Schedule>> => play(drawSchedule(seed), false);
@@ -55,6 +62,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
   });
 
   let members: SimMember[] = [];
+  const places = new Map<SimMember, Place>();
   let started = 0;
   let finished = 0;
   const slowness = new Map<SimProcess, number>();
@@ -65,14 +73,18 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
   const blamed = new Set<string>();
   const disturbedMs = new Map<string, number>();
   const alive = () => members.filter(({ process }) => process.isAlive());
-  const start = () => {
-    const name = `w${String(started++)}`;
+  const newPlace = (): Place => ({
+    worker: `w${String(started++)}-${String(world.random.below(1e9))}`,
+    segments: world.random.pick(machines),
+  });
+  const start = (place = newPlace()) => {
+    const [name = ''] = place.worker.split('-');
     const process = createProcess(world, name);
-    const member = startMember(world, process, `${name}-${String(world.random.below(1e9))}`, {
+    const member = startMember(world, process, place.worker, {
       plan,
       redis,
       store,
-      segments: world.random.pick(machines),
+      segments: place.segments,
       device: {
         leafMs: () => {
           if (hanging.delete(process)) return 1e9;
@@ -105,7 +117,9 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
           tell(() => `${name} hangs and ends itself`);
           if (!hung.has(member.worker)) violate(`${name} ended itself without need`);
           process.kill();
-          world.after(500, start);
+          world.after(500, () => {
+            start();
+          });
         },
         onFact(_process, fact) {
           const kind = fact.kind === 'view' ? fact.reason : fact.kind;
@@ -126,11 +140,12 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
       },
     });
     members = [...members, member];
+    places.set(member, place);
     tell(() => `${name} starts as ${member.worker}`);
   };
   /** Only who was killed, stopped, cut off, slowed or had to do with a Redis that went may be given up. */
   const judgeLoss = (worker: string, reason: string) => {
-    const member = members.find((item) => item.worker === worker);
+    const member = members.findLast((item) => item.worker === worker);
     const isHealthy = member?.process.isAlive() === true && !member.process.isStopped() && !hung.has(worker);
     const sinceMs = world.nowMs() - (disturbedMs.get(worker) ?? Number.NEGATIVE_INFINITY);
     if (isHealthy && sinceMs > 12_000) violate(`healthy ${worker} was given up: ${reason}`);
@@ -143,6 +158,15 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
     for (const member of members) disturb(member);
   };
 
+  /** A trainer comes back under its worker's name; a worker draws a new one. */
+  const startAgain = (member: SimMember | undefined, afterMs: number) => {
+    const place = member !== undefined && world.random.chance(0.5) ? places.get(member) : undefined;
+    disturb(member); // the dead one may still be given up when its namesake is there
+    world.after(afterMs, () => {
+      start(place);
+    });
+  };
+
   const strike = (fault: Fault) => {
     tell(() => `FAULT ${JSON.stringify(fault)}`);
     const living = alive();
@@ -150,11 +174,11 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
     switch (fault.kind) {
       case 'kill':
         member?.process.kill();
-        if (fault.backMs !== null) world.after(fault.backMs, start);
+        if (fault.backMs !== null) startAgain(member, fault.backMs);
         return;
       case 'kill all':
         for (const { process } of living) process.kill();
-        for (let i = 0; i < schedule.workers; i++) world.after(fault.backMs + i * 10, start);
+        for (let i = 0; i < schedule.workers; i++) startAgain(living[i], fault.backMs + i * 10);
         return;
       case 'stop':
         disturb(member);
@@ -230,12 +254,18 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
         return;
       case 'leave':
         member?.leave();
-        if (alive().length <= 1) world.after(1_000, start);
+        if (alive().length <= 1)
+          world.after(1_000, () => {
+            start();
+          });
         return;
     }
   };
 
-  for (let i = 0; i < schedule.workers; i++) world.after(world.random.between(0, 300), start);
+  for (let i = 0; i < schedule.workers; i++)
+    world.after(world.random.between(0, 300), () => {
+      start();
+    });
   for (const fault of schedule.faults) {
     world.after(fault.atMs, () => {
       strike(fault);

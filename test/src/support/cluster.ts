@@ -10,6 +10,7 @@ import { openRegistry, type Registry } from '@lvnet/queue';
 import { connectRedis, startPrivateRedis, type PrivateRedis } from '@lvnet/redis';
 import { openStore, type Store } from '@lvnet/store';
 import { lvnetPath } from './lvnet.js';
+import { pauseAfterLook } from './until.js';
 
 /** Real processes of a whole cluster; unlike `lvnet up` it restarts nothing by itself. */
 export interface TestCluster extends AsyncDisposable {
@@ -187,6 +188,7 @@ async function until(
 ): Promise<RunStatus> {
   const endMs = performance.now() + limitMs;
   for (;;) {
+    const pause = pauseAfterLook(50);
     const status = await readStatus(parts.store, parts.registry, run);
     if (await holds(status)) return status;
     if (status.state === 'failed' || performance.now() > endMs) {
@@ -195,6 +197,6 @@ async function until(
         .join('\n');
       throw new Error(`${what}: not reached; ${JSON.stringify(status, null, 1)}\n${logs}`);
     }
-    await sleep(50);
+    await pause();
   }
 }
