@@ -46,6 +46,8 @@ export interface SimRedis {
   keys(): { key: string; expires: boolean }[];
   /** Sees every write of a tensor key. */
   onWrite(listener: (key: string, value: Buffer) => void): void;
+  /** Sees every message that somebody publishes. */
+  onPublish(listener: (payload: string) => void): void;
 }
 
 /** Processes do not find a server that came back at the same moment. */
@@ -60,6 +62,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
   let nextId = 1;
   const connections = new Set<Connection>();
   const writeListeners: ((key: string, value: Buffer) => void)[] = [];
+  const publishListeners: ((payload: string) => void)[] = [];
   const backUp = () => {
     backup = new Map(data);
     world.after(1_000, backUp);
@@ -164,6 +167,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
         return entry === undefined ? 0 : 1;
       }
       case 'PUBLISH': {
+        for (const listener of publishListeners) listener(words[2] ?? '');
         const listeners = [...connections].filter(({ channels }) => channels.has(key));
         for (const other of listeners) if (!weather.losesNotice()) other.push(key, words[2] ?? '');
         return listeners.length;
@@ -209,6 +213,7 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
       refusal = message;
     },
     onWrite: (listener) => void writeListeners.push(listener),
+    onPublish: (listener) => void publishListeners.push(listener),
     keys: () =>
       [...data.keys()]
         .filter((key) => read(key) !== undefined)

@@ -11,6 +11,8 @@ import { createProcess, createWorld, type SimProcess } from './world.js';
 
 /** Once the last fault is over, training goes on within this. */
 const recoveryMs = 30_000;
+/** So long after it, and after whatever it did to the members, nobody waits for what does not come. */
+const calmMs = 5_000;
 
 /** What stays where a process starts anew in place of a dead one: its name and its machine. */
 interface Place {
@@ -54,6 +56,15 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
     seen.set(key, text);
   };
   redis.onWrite(onWrite);
+  /** What a member asks for after a second in vain is a fault's doing, or the protocol waits where it need not. */
+  let troubledMs = 0;
+  redis.onPublish((payload) => {
+    if (!payload.startsWith('want ')) return;
+    facts['asked'] = (facts['asked'] ?? 0) + 1;
+    const isAnyHung = alive().some(({ worker }) => hung.has(worker)); // found out after the time of a first leaf
+    if (!isAnyHung && world.nowMs() - troubledMs > calmMs)
+      violate(`somebody has to ask (${payload}) long after the last fault`);
+  });
   const machines = createMachines({
     onWrite,
     onRead: () => {
@@ -125,6 +136,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
           const kind = fact.kind === 'view' ? fact.reason : fact.kind;
           facts[kind] = (facts[kind] ?? 0) + 1;
           if (fact.kind === 'view') {
+            troubledMs = Math.max(troubledMs, world.nowMs());
             tell(() => `${name} ${fact.reason}: ${fact.why} -> ${JSON.stringify(fact.view)}`);
             if (fact.reason === 'lost' || fact.reason === 'hung')
               for (const gone of fact.workers) judgeLoss(gone, fact.reason);
@@ -272,6 +284,7 @@ export async function play(schedule: Schedule, isTraced: boolean): Promise<Outco
     });
   }
   const lastMs = Math.max(0, ...schedule.faults.map(endOf));
+  troubledMs = lastMs;
   // Somebody must be there in the end.
   const ensureSomebody = () => {
     if (finished === 0 && alive().length === 0) start();

@@ -33,6 +33,7 @@ describe('a simulated cluster', () => {
       'slept',
       'found wrong',
       'read in memory',
+      'asked',
     ])
       assert.ok((facts[kind] ?? 0) > 10, `${kind}: ${String(facts[kind])}`);
   });
