@@ -20,6 +20,7 @@ export const longest = [
   'test/simulation/simulation',
   'test/repo/sanitizers',
   'exchange/exchange.integration',
+  'exchange/returning.integration',
   'test/chaos/poison',
   'test/chaos/store',
   'cli/proof.integration',
