@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { connectRedis } from '@lvnet/redis';
 import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
-import { realCt, temporaryFolder } from '../support/data.js';
+import { realCt, temporaryFolder, untilEnd } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { childrenOf } from '../support/processes.js';
 import { gapsMs, median, recovery, watchSteps, type StepTimes } from '../support/step-times.js';
@@ -17,6 +17,7 @@ const limitMs = 90_000;
 describe('a fault in the middle of a run leaves the same weights, and a reason', function () {
   this.timeout(180_000);
   const folder = temporaryFolder();
+  const keep = untilEnd();
   let experiment: Experiment;
   let split: RunSplit;
   let cluster: TestCluster;
@@ -27,13 +28,12 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
     const root = realCt(this, 'lits-real/tiny');
     experiment = tinyExperiment(root, { epochs: 60, everySteps: 10, batch: 4, shards: 4, workers: 3 });
     split = await splitOfOne(root);
-    cluster = await startTestCluster(join(folder.path(), 'cluster'));
+    cluster = keep(await startTestCluster(join(folder.path(), 'cluster')));
     await cluster.startCoordinator();
     workers = [await cluster.startWorker('w1'), await cluster.startWorker('w2')];
     const run = await cluster.submit(experiment, split);
     undisturbed = await weightsAtEnd(cluster, run, limitMs);
   });
-  after(() => cluster[Symbol.asyncDispose]());
 
   /** A run that has two members and has done some steps. */
   async function begin(members = 2): Promise<string> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readSteps } from '@lvnet/checkpoints';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
-import { realCt, temporaryFolder } from '../support/data.js';
+import { realCt, temporaryFolder, untilEnd } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { lvnet } from '../support/lvnet.js';
 import { weightsAtEnd, wordsOf } from '../support/outcome.js';
@@ -19,6 +19,7 @@ const spikeStep = 18;
 describe('what is computed wrongly', function () {
   this.timeout(180_000);
   const folder = temporaryFolder();
+  const keep = untilEnd();
   let cluster: TestCluster;
   let workers: TestProcess[] = [];
   let experiment: Experiment;
@@ -29,12 +30,11 @@ describe('what is computed wrongly', function () {
     const root = realCt(this, 'lits-real/tiny');
     experiment = tinyExperiment(root, { epochs: 24, everySteps: 5, batch: 4, shards: 4 });
     split = await splitOfOne(root);
-    cluster = await startTestCluster(folder.path());
+    cluster = keep(await startTestCluster(folder.path()));
     await cluster.startCoordinator();
     await startWorkers([]);
     undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split), limitMs);
   });
-  after(() => cluster[Symbol.asyncDispose]());
 
   /** Two new workers, with faults that strike once. */
   async function startWorkers(faults: readonly object[]): Promise<void> {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { Experiment, RunSplit } from '@lvnet/experiments';
-import { findS3Server, startS3Server, type S3Server } from '@lvnet/store/testing';
+import { findS3Server, startS3Server } from '@lvnet/store/testing';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
-import { realCt, temporaryFolder } from '../support/data.js';
+import { realCt, temporaryFolder, untilEnd } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { startS3Proxy, type S3Proxy, type S3Trouble } from '../support/s3-proxy.js';
 import { until } from '../support/until.js';
@@ -14,7 +14,7 @@ const limitMs = 120_000;
 describe('an S3 store in trouble, in the middle of a run', function () {
   this.timeout(240_000);
   const folder = temporaryFolder();
-  let server: S3Server | undefined;
+  const keep = untilEnd();
   let proxy: S3Proxy;
   let cluster: TestCluster;
   let experiment: Experiment;
@@ -29,21 +29,18 @@ describe('an S3 store in trouble, in the middle of a run', function () {
     const root = realCt(this, 'lits-real/tiny');
     experiment = tinyExperiment(root, { epochs: 60, everySteps: 10, batch: 4, shards: 4 });
     split = await splitOfOne(root);
-    server = await startS3Server();
-    proxy = await startS3Proxy(server.endpoint);
-    cluster = await startTestCluster(join(folder.path(), 'cluster'), {
-      storeUrl: `s3://${server.bucket}/lab`,
-      env: { ...server.env, AWS_ENDPOINT_URL: proxy.endpoint },
-    });
+    const server = keep(await startS3Server());
+    proxy = keep(await startS3Proxy(server.endpoint));
+    cluster = keep(
+      await startTestCluster(join(folder.path(), 'cluster'), {
+        storeUrl: `s3://${server.bucket}/lab`,
+        env: { ...server.env, AWS_ENDPOINT_URL: proxy.endpoint },
+      }),
+    );
     await cluster.startCoordinator();
     await cluster.startWorker('w1');
     await cluster.startWorker('w2');
     undisturbed = await weightsAtEnd(cluster, await cluster.submit(experiment, split), limitMs);
-  });
-  after(async () => {
-    await cluster[Symbol.asyncDispose]();
-    await proxy[Symbol.asyncDispose]();
-    await server?.stop();
   });
 
   const troubles: { kind: S3Trouble; methods: string[]; what: string }[] = [

@@ -28,3 +28,15 @@ export function temporaryFolder(): { path: () => string } {
   });
   return { path: () => path };
 }
+
+/** For a suite: closes at its end what its `before` came to open, the last first. A suite that was skipped opened nothing. */
+export function untilEnd(): <T extends AsyncDisposable>(opened: T) => T {
+  const open: AsyncDisposable[] = [];
+  after(async () => {
+    for (const item of open.reverse()) await item[Symbol.asyncDispose]();
+  });
+  return (opened) => {
+    open.push(opened);
+    return opened;
+  };
+}
