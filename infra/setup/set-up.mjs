@@ -24,16 +24,21 @@ import { hasValidators, installValidators } from './validators.mjs';
  * @property {(place: Place) => Promise<unknown>} isThere
  * @property {(place: Place) => Promise<string | void>} make returns what it made, for the progress line
  * @property {string} [without] absent: nothing works without it
+ * @property {boolean} [onPackages] it works with npm packages: taken once they are there
  */
+
+/** @type {Step} */
+const packages = { title: 'dependencies (npm ci)', isThere: hasDependencies, make: installDependencies };
 
 /** @type {readonly Step[]} */
 const always = [
-  { title: 'dependencies (npm ci)', isThere: hasDependencies, make: installDependencies },
-  { title: 'TypeScript (tsc -b)', isThere: isCompiled, make: compile },
+  packages,
+  { title: 'TypeScript (tsc -b)', isThere: isCompiled, make: compile, onPackages: true },
   {
     title: 'C++ kernels',
     isThere: addonIsBuilt,
     make: buildAddonOrExplain,
+    onPackages: true,
     without: 'lvnet runs on the reference engine, slowly.',
   },
   { title: 'Redis', isThere: findRedis, make: makeRedis },
@@ -51,11 +56,11 @@ const forTests = [
 ];
 
 /** The steps of `npm run check`, which compiles by itself. */
-export const onlyDependencies = always.slice(0, 1);
+export const onlyDependencies = [packages];
 
 /**
- * Does what is not done yet, one set-up at a time; says nothing where nothing is to do. The first step comes
- * before the others, which are taken at once: some compile, some wait for a download.
+ * Does what is not done yet, one set-up at a time; says nothing where nothing is to do. All steps are taken at once,
+ * as far as they do not need one another: some compile, some wait for a download.
  *
  * @param {{ root: string, test?: boolean, steps?: readonly Step[], progress?: import('./progress.mjs').Progress }} o
  * @throws {Problem} for the first step that everything needs and that failed
@@ -68,9 +73,7 @@ async function setUp({ root, test = false, steps, progress = terminalProgress() 
   await withLock(setUpLock(root), { onWait }, async () => {
     await sweepLeftovers(root);
     try {
-      const [first, ...others] = chosen;
-      if (first !== undefined) await takeAll([first], { root }, progress);
-      await takeAll(others, { root }, progress);
+      await takeAll(chosen, { root }, progress);
     } finally {
       await forgetDebianLists();
     }
@@ -105,18 +108,25 @@ export async function setUpOrExplain(o) {
  */
 async function takeAll(steps, place, progress) {
   const there = await Promise.all(steps.map(({ isThere }) => isThere(place)));
-  const missing = steps.filter((_, i) => there[i] === undefined || there[i] === false);
+  const isMissing = steps.map((_, i) => there[i] === undefined || there[i] === false);
+  const needsPackages = isMissing[steps.indexOf(packages)] === true;
+  // With other packages what was made by the old ones is made again.
+  const missing = steps.filter((step, i) => isMissing[i] === true || (needsPackages && step.onPackages));
   if (missing.length === 0) return;
   progress.begin(missing.map(({ title }) => title));
   /** @type {unknown[]} */
   const failures = [];
-  const taken = missing.map((step) =>
+  const tryToTake = (/** @type {Step} */ step) =>
     take(step, place, progress).catch((/** @type {unknown} */ error) => {
       failures.push(error);
       killRunning();
-    }),
-  );
-  await Promise.all(taken);
+    });
+  const havePackages = needsPackages ? tryToTake(packages) : Promise.resolve();
+  const takeInTurn = async (/** @type {Step} */ step) => {
+    if (step.onPackages === true) await havePackages;
+    if (failures.length === 0) await tryToTake(step);
+  };
+  await Promise.all([havePackages, ...missing.filter((step) => step !== packages).map(takeInTurn)]);
   if (failures.length > 0) throw failures[0];
 }
 

@@ -20,6 +20,12 @@ export async function currentView(context: Context): Promise<View> {
   return view;
 }
 
+/** The view while there is no reason to ask the server for it; undefined: ask, with `currentView`. */
+export function seatedView({ view, viewIsOld, closed, options }: Context): View | undefined {
+  const isSeated = !viewIsOld && !closed && view !== undefined && rankOf(view, options.worker) >= 0;
+  return isSeated ? view : undefined;
+}
+
 export function evicted(view: View | undefined): Failure {
   return new Failure(
     'MEMBER_EVICTED',

@@ -10,7 +10,7 @@ const handedOut = 2;
 /** Which leaves a member computes, and when. */
 export interface HandingOut {
   /** Leaves that this member delivers: its own, but for those that somebody else took over. */
-  ownShards(now: CurrentStep, view: View): Set<number>;
+  ownShards(now: CurrentStep, view: View): ReadonlySet<number>;
   /** Asks the main thread for what is next, if anything is. */
   handOut(now: CurrentStep, view: View): void;
   /** Computes a leaf in place of somebody slow. */
@@ -21,11 +21,19 @@ export function createHandingOut(context: Context): HandingOut {
   const { options, clock, membership, send } = context;
   const { worker, shards } = options;
 
-  const ownShards = (now: CurrentStep, view: View): Set<number> => {
+  let dealt: { view: View; step: number; own: ReadonlySet<number> } | undefined;
+  const dealtIn = (view: View, step: number): ReadonlySet<number> => {
+    if (dealt?.view !== view || dealt.step !== step)
+      dealt = { view, step, own: new Set(shardsOf(view, worker, step, shards)) };
+    return dealt.own;
+  };
+
+  const ownShards = (now: CurrentStep, view: View): ReadonlySet<number> => {
+    const own = dealtIn(view, now.exchange.step);
+    if (now.taken.size === 0) return own;
     const nowMs = clock.monotonicMs();
-    const own = shardsOf(view, worker, now.exchange.step, shards);
     const isTaken = (shard: number) => !now.exchange.hasLeaf(shard) && (now.taken.get(shard) ?? 0) > nowMs;
-    return new Set(own.filter((shard) => !isTaken(shard)));
+    return new Set([...own].filter((shard) => !isTaken(shard)));
   };
   const handOut = (now: CurrentStep, view: View): void => {
     const { exchange, asked } = now;

@@ -3,7 +3,7 @@ import { checkedShard } from './check.js';
 import { createChecking } from './checking.js';
 import { tensorSeconds, wantMessage, type Context } from './context.js';
 import type { CurrentStep } from './current-step.js';
-import { currentView, evicted, giveBack } from './current-view.js';
+import { currentView, evicted, giveBack, seatedView } from './current-view.js';
 import { createHandingOut } from './handing-out.js';
 import { createFloats, createHalves } from './memory.js';
 import { isFollowed } from './neighbours.js';
@@ -15,7 +15,6 @@ import type { TensorKey } from './tensor-keys.js';
 import { badShards, isSkipped, type View } from './view.js';
 import { createWatching } from './watching.js';
 
-const tickMs = 25;
 const lookAroundMs = 100;
 /** Waiting for so long is not usual any more: others are asked to send again. */
 const patienceMs = 1_000;
@@ -133,11 +132,12 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
     dropOld(step);
     await context.insist(() => watching.admit(step));
     for (;;) {
-      const view = await context.insist(() => currentView(context));
+      const view = seatedView(context) ?? (await context.insist(() => currentView(context)));
       keepNeighbours(view);
       neighbours.greet(view);
       await settleViewChange(now, view);
-      await context.insist(() => now.checking?.advance(view, false) ?? Promise.resolve());
+      const { checking } = now;
+      if (checking !== undefined) await context.insist(() => checking.advance(view, false));
       if (isOver(now, view)) break;
       const [bad] = badShards(view, step);
       if (bad !== undefined) return { kind: 'badShard', shard: bad };
@@ -147,14 +147,14 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
         continue;
       }
       handing.handOut(now, view);
-      const lookAround = clock.monotonicMs() - now.lookedMs > lookAroundMs;
+      const lookAround = clock.monotonicMs() - now.lookedMs >= lookAroundMs;
       if (!(await advance(now, view, lookAround))) continue;
       if (lookAround) {
         now.lookedMs = clock.monotonicMs();
         await context.insist(() => look(now, view));
       }
       if (isOver(now, view)) break;
-      await context.pause(tickMs);
+      await context.pause(Math.max(1, lookAroundMs - (clock.monotonicMs() - now.lookedMs)));
     }
     const { exchange } = now;
     written.set(step, exchange.written());
