@@ -7,6 +7,6 @@ export type { BadShard, ComputeShard, Exchange, Reduced, Seat } from './exchange
 export type { ChangeReason } from './decide.js';
 export type { ExchangeFact } from './messages.js';
 export type { Barred, Member, Retry, View } from './view.js';
-export { shardsOf } from './view.js';
+export { retryIn, shardsOf } from './view.js';
 export type { WireFormat } from './wire.js';
 export { sumAlone } from './sum-alone.js';

@@ -123,6 +123,23 @@ describe('views', () => {
     );
   });
 
+  it('remember what was done again of earlier steps, for who is not through with them', () => {
+    const barred = { shard: 4, worker: 'c', why: 'not finite', loss: null } as const;
+    const twice = withSkipped(withBarred(abc, 11, barred, 'id2'), 11, 4, 'id3');
+    const later = withBarred(twice, 12, { ...barred, shard: 0, worker: 'a' }, 'id4');
+    assert.deepEqual([attemptOf(later, 11), attemptOf(later, 12), attemptOf(later, 13)], [2, 1, 0]);
+    assert.deepEqual([isSkipped(later, 4, 11), isSkipped(later, 4, 12)], [true, false]);
+    assert.deepEqual([computerOf(later, 4, 11), computerOf(later, 0, 12)], ['a', 'b']);
+    assert.deepEqual(later.retry?.step, 12);
+    const steps = Array.from({ length: 40 }, (_, i) => 13 + i);
+    const long = steps.reduce((view, step) => withBarred(view, step, barred, `id${String(step)}`), later);
+    assert.deepEqual(
+      [11, 12, 35, 36, 51, 52].map((step) => attemptOf(long, step)),
+      [0, 0, 0, 1, 1, 1],
+      'as many as followers may be behind',
+    );
+  });
+
   it('leave a leaf with its member when all are barred', () => {
     const one = firstView(undefined, 1, ['a'], 0, 'id', 2);
     const again = withBarred(one, 1, { shard: 1, worker: 'a', why: 'not finite', loss: null }, 'id2');

@@ -43,7 +43,10 @@ export interface View {
   members: readonly Member[];
   /** From this step on the next ranges hold: in the step at which they are dealt the others compute already. */
   nextFrom: number | null;
+  /** Of the last step that was done again. */
   retry: Retry | null;
+  /** Of steps before it, latest first: for members who are not through with them yet. */
+  earlier?: readonly Retry[];
 }
 
 export const memberOf = (view: View, worker: string): Member | undefined =>
@@ -61,8 +64,11 @@ export const isActive = (view: View, member: Member, step: number): boolean =>
 export const activeMembers = (view: View, step: number): readonly Member[] =>
   view.members.filter((member) => isActive(view, member, step));
 
-export const attemptOf = ({ retry }: View, step: number): number =>
-  retry?.step === step ? retry.attempt : 0;
+/** What is known of a step that was done again; undefined: it was not. */
+export const retryIn = ({ retry, earlier = [] }: View, step: number): Retry | undefined =>
+  retry?.step === step ? retry : earlier.find((past) => past.step === step);
+
+export const attemptOf = (view: View, step: number): number => retryIn(view, step)?.attempt ?? 0;
 
 /** The leaves that a member computes in a step, in order: its range, but for those it is barred from. */
 export function shardsOf(view: View, worker: string, step: number, leaves: number): number[] {
@@ -88,8 +94,8 @@ export function computerOf(view: View, shard: number, step: number): string | un
   return active[home]?.worker;
 }
 
-export const isBarred = ({ retry }: View, shard: number, step: number, worker: string): boolean =>
-  retry?.step === step && retry.barred.some((item) => item.shard === shard && item.worker === worker);
+export const isBarred = (view: View, shard: number, step: number, worker: string): boolean =>
+  retryIn(view, step)?.barred.some((item) => item.shard === shard && item.worker === worker) === true;
 
 /** Who finishes a bucket's sum in a step. */
 export function ownerOf(view: View, bucket: number, step: number): string | undefined {
@@ -174,14 +180,13 @@ export function rebalanced(
   };
 }
 
-export const isSkipped = ({ retry }: View, shard: number, step: number): boolean =>
-  retry?.step === step && retry.skip.includes(shard);
+export const isSkipped = (view: View, shard: number, step: number): boolean =>
+  retryIn(view, step)?.skip.includes(shard) === true;
 
 /** The next view, in which a step is done again with somebody barred from a shard. */
 export function withBarred(view: View, step: number, barred: Omit<Barred, 'attempt'>, id: string): View {
   const { attempt, barred: before, skip } = retryOf(view, step);
-  const retry = { step, attempt: attempt + 1, barred: [...before, { ...barred, attempt }], skip };
-  return { ...view, number: view.number + 1, id, retry };
+  return withRetry(view, { step, attempt: attempt + 1, barred: [...before, { ...barred, attempt }], skip }, id);
 }
 
 /**
@@ -197,19 +202,27 @@ export function withoutWorkOf(
 ): View {
   const { attempt, barred: before, skip } = retryOf(view, step);
   const barred = shards.map((shard) => ({ shard, worker, why: 'differs', attempt, loss: null }) as const);
-  const retry = { step, attempt: attempt + 1, barred: [...before, ...barred], skip };
-  return { ...view, number: view.number + 1, id, retry };
+  return withRetry(view, { step, attempt: attempt + 1, barred: [...before, ...barred], skip }, id);
 }
 
 /** The next view, in which a step is done again without a shard's samples. */
 export function withSkipped(view: View, step: number, shard: number, id: string): View {
   const { attempt, barred, skip } = retryOf(view, step);
-  const retry = { step, attempt: attempt + 1, barred, skip: [...skip, shard] };
-  return { ...view, number: view.number + 1, id, retry };
+  return withRetry(view, { step, attempt: attempt + 1, barred, skip: [...skip, shard] }, id);
 }
 
-const retryOf = ({ retry }: View, step: number): Retry =>
-  retry?.step === step ? retry : { step, attempt: 0, barred: [], skip: [] };
+const retryOf = (view: View, step: number): Retry =>
+  retryIn(view, step) ?? { step, attempt: 0, barred: [], skip: [] };
+
+/** As many steps as followers may be behind. */
+const keptRetries = 16;
+
+/** A member that lost every message meanwhile learns of all retries at once: none may replace that of another step. */
+function withRetry(view: View, retry: Retry, id: string): View {
+  const { retry: last, earlier = [] } = view;
+  const past = last === null || last.step === retry.step ? earlier : [last, ...earlier];
+  return { ...view, number: view.number + 1, id, retry, earlier: past.slice(0, keptRetries) };
+}
 
 /** The first view of a life that starts after a checkpoint's step. */
 export function firstView(
@@ -248,8 +261,9 @@ export function parseView(text: string | null): View | undefined {
 }
 
 /** Shards that came out not finite twice, on two members or twice on the only one, and are not left out yet. */
-export function badShards({ retry }: View, step: number): number[] {
-  if (retry?.step !== step) return [];
+export function badShards(view: View, step: number): number[] {
+  const retry = retryIn(view, step);
+  if (retry === undefined) return [];
   const found = retry.barred.filter((item) => item.why === 'not finite').map((item) => item.shard);
   const twice = found.filter((shard, i) => found.indexOf(shard) !== i);
   return [...new Set(twice)].filter((shard) => !retry.skip.includes(shard));

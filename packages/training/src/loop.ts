@@ -1,6 +1,6 @@
 import { nextLife, readCheckpoint } from '@lvnet/checkpoints';
 import { asFailure, Failure, sleep, systemClock } from '@lvnet/core';
-import { openExchange, type Exchange, type Seat } from '@lvnet/exchange';
+import { openExchange, retryIn, type Exchange, type Seat } from '@lvnet/exchange';
 import { buildNetwork, type Network } from '@lvnet/networks';
 import { createCaseCache } from './case-cache.js';
 import { injectFaults } from './faults.js';
@@ -190,7 +190,7 @@ const membersReducer = (exchange: Exchange, { report }: TrainOptions): Reducer =
     if (found.kind === 'badShard') return found;
     const { kind, attempt, sum, view, computed, waitSeconds, bytesIn, bytesOut } = found;
     report({ kind: 'exchanged', bytesIn, bytesOut });
-    const retry = view.retry?.step === step ? view.retry : null;
+    const retry = retryIn(view, step) ?? null;
     return { kind, attempt, sum, retry, computed, waitSeconds };
   },
   commit: (step, attempt) => exchange.commit(step, attempt),

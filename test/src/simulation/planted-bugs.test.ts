@@ -46,7 +46,6 @@ describe('a bug planted into the protocol', () => {
       from: 'held?.address === address',
       to: 'held !== undefined',
       found: /has to ask/,
-      firstSeed: 801,
     },
     {
       name: 'a seat of the dead taken by whoever comes back under the name',
