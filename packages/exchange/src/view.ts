@@ -186,7 +186,11 @@ export const isSkipped = (view: View, shard: number, step: number): boolean =>
 /** The next view, in which a step is done again with somebody barred from a shard. */
 export function withBarred(view: View, step: number, barred: Omit<Barred, 'attempt'>, id: string): View {
   const { attempt, barred: before, skip } = retryOf(view, step);
-  return withRetry(view, { step, attempt: attempt + 1, barred: [...before, { ...barred, attempt }], skip }, id);
+  return withRetry(
+    view,
+    { step, attempt: attempt + 1, barred: [...before, { ...barred, attempt }], skip },
+    id,
+  );
 }
 
 /**
