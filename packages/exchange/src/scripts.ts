@@ -55,26 +55,26 @@ return 1`,
 };
 
 /**
- * Commits an attempt of a step, unless the members already do it again. Once committed it stays so: the head
- * of a life only grows. KEYS: view, head; ARGV: life, step, attempt, seconds.
+ * Commits an attempt of a step, unless the members do it again or did: whoever comes late must not keep what was
+ * given up. Once committed it stays so: the head of a life only grows. KEYS: view, head; ARGV: life, step, attempt,
+ * seconds.
  */
 export const commitStep: Script = {
   name: 'commitStep',
   lua: `
-local step = tonumber(ARGV[2])
-local head = tonumber(redis.call('GET', KEYS[2]) or '-1')
-if head < step then
-  local held = redis.call('GET', KEYS[1])
-  if held then
-    local view = cjson.decode(held)
-    local retry = view.retry
-    if view.life > tonumber(ARGV[1]) then return 0 end
-    if view.life == tonumber(ARGV[1]) and retry ~= cjson.null and retry ~= nil then
-      if retry.step == step and retry.attempt > tonumber(ARGV[3]) then return 0 end
-    end
+local life, step, attempt = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local isNew = tonumber(redis.call('GET', KEYS[2]) or '-1') < step
+local held = redis.call('GET', KEYS[1])
+local view = held and cjson.decode(held)
+if view and view.life > life and isNew then return 0 end
+if view and view.life == life then
+  local retries = view.earlier or {}
+  if view.retry ~= cjson.null and view.retry ~= nil then table.insert(retries, view.retry) end
+  for _, retry in ipairs(retries) do
+    if retry.step == step and retry.attempt > attempt then return 0 end
   end
-  redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4])
 end
+if isNew then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4]) end
 return 1`,
 };
 

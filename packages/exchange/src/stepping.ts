@@ -12,14 +12,12 @@ import type { Leaf, Replies } from './messages.js';
 import { createRetrying } from './retrying.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
 import type { TensorKey } from './tensor-keys.js';
-import { badShards, isSkipped, type View } from './view.js';
+import { badShards, followedSteps, isSkipped, type View } from './view.js';
 import { createWatching } from './watching.js';
 
 const lookAroundMs = 100;
 /** Waiting for so long is not usual any more: others are asked to send again. */
 const patienceMs = 1_000;
-/** Steps whose sums stay on the server while somebody follows to catch up; else the last two. */
-const followedSteps = 16;
 
 /** The steps of a member with a seat, one after the other. */
 export interface Stepping {
@@ -212,7 +210,10 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       exchange.missing().map((bucket) => membership.announce(wantMessage(exchange.step, bucket))),
     );
   };
-  /** Nobody waits for this: what cannot be removed now is removed later, and expires by itself. */
+  /**
+   * Sums stay on the server while somebody follows to catch up, else those of the last two steps. Nobody waits for
+   * this: what cannot be removed now is removed later, and expires by itself.
+   */
   const dropOld = (step: number): void => {
     const { view } = context;
     const keep = view !== undefined && isFollowed(view, step) ? followedSteps : 2;

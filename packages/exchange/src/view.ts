@@ -218,14 +218,15 @@ export function withSkipped(view: View, step: number, shard: number, id: string)
 const retryOf = (view: View, step: number): Retry =>
   retryIn(view, step) ?? { step, attempt: 0, barred: [], skip: [] };
 
-/** As many steps as followers may be behind. */
-const keptRetries = 16;
+/** Members who still catch up may be so many steps behind: what they need of these steps stays. */
+export const followedSteps = 16;
 
 /** A member that lost every message meanwhile learns of all retries at once: none may replace that of another step. */
 function withRetry(view: View, retry: Retry, id: string): View {
   const { retry: last, earlier = [] } = view;
   const past = last === null || last.step === retry.step ? earlier : [last, ...earlier];
-  return { ...view, number: view.number + 1, id, retry, earlier: past.slice(0, keptRetries) };
+  const kept = past.filter(({ step }) => step > retry.step - followedSteps);
+  return { ...view, number: view.number + 1, id, retry, earlier: kept };
 }
 
 /** The first view of a life that starts after a checkpoint's step. */

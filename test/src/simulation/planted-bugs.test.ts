@@ -48,6 +48,14 @@ describe('a bug planted into the protocol', () => {
       found: /has to ask/,
     },
     {
+      name: 'a retry forgotten with the next one',
+      file: '/exchange/dist/view.js',
+      from: 'earlier: kept',
+      to: 'earlier: []',
+      found: /has to ask/,
+      firstSeed: 2_901,
+    },
+    {
       name: 'a seat of the dead taken by whoever comes back under the name',
       file: '/exchange/dist/joining.js',
       from: '!waiting.isAnnounced',

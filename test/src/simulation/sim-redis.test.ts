@@ -95,12 +95,15 @@ function drawActs(random: Random, run: string): Act[] {
   const step = () => String(random.between(1, 4) | 0);
   const id = () => random.pick(['a', 'b']);
   const view = (name = id()) => {
-    const retry = random.chance(0.5) ? null : { step: Number(step()), attempt: random.below(3) };
+    const aRetry = () => ({ step: Number(step()), attempt: random.below(3) });
+    const retry = random.chance(0.5) ? null : aRetry();
+    const earlier = random.chance(0.5) ? undefined : Array.from({ length: random.below(3) }, aRetry);
     return JSON.stringify({
       life: Number(random.pick([life, other])),
       number: random.below(3),
       id: name,
       retry,
+      earlier,
     });
   };
   const names = [keys.view(run), ...[life, other].map((one) => keys.head(run, Number(one)))];

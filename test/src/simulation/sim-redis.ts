@@ -117,12 +117,11 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
       }
       case commitStep.lua: {
         const [life, step, attempt] = [Number(args[0]), Number(args[1]), Number(args[2])];
-        if (Number(text(second) ?? -1) < step) {
-          if (view !== undefined && view.life > life) return 0;
-          const { retry = null } = view ?? {};
-          if (view?.life === life && retry?.step === step && retry.attempt > attempt) return 0;
-          write(second, String(step), inSeconds(args[3]));
-        }
+        const isNew = Number(text(second) ?? -1) < step;
+        if (view !== undefined && view.life > life && isNew) return 0;
+        const retries = view?.life === life ? [view.retry, ...(view.earlier ?? [])] : [];
+        if (retries.some((retry) => retry?.step === step && retry.attempt > attempt)) return 0;
+        if (isNew) write(second, String(step), inSeconds(args[3]));
         return 1;
       }
       case raiseHead.lua: {
@@ -352,7 +351,13 @@ interface StoredView {
   life: number;
   number: number;
   id: string;
-  retry: { step: number; attempt: number } | null;
+  retry: StoredRetry | null;
+  earlier?: StoredRetry[];
+}
+
+interface StoredRetry {
+  step: number;
+  attempt: number;
 }
 
 const parse = (held: string | null): StoredView | undefined =>
