@@ -107,6 +107,8 @@ describe('an experiment', () => {
     assert.deepEqual(networks[0], Object.keys(everything.network));
     assert.deepEqual(networks[2], ['name', 'baseWidth', 'context', 'classes', 'weights']);
     assert.deepEqual(schema.required, ['data']);
+    const shipped = new URL('../../../examples/experiment.schema.json', import.meta.url);
+    assert.deepEqual(JSON.parse(readFileSync(shipped, 'utf8')), schema, 'run: npm run schema');
   });
 });
 
