@@ -23,11 +23,12 @@ describe('training on TensorFlow', function () {
       ...['--threads', '1', '--port', '0'],
     ]);
 
-  /** The status at the end, and every worker that was a member on the way. */
+  /** The status at the end, and every worker that was a member on the way; a run may end between two looks. */
   async function untilDone(cluster: TestCluster, run: string): Promise<{ last: RunStatus; seen: string[] }> {
     const seen = new Set<string>();
-    const last = await cluster.until(run, 'the run ends', limitMs, (status) => {
-      for (const { worker } of status.members) seen.add(worker.replace(/-[0-9a-f]{8}$/, ''));
+    const last = await cluster.until(run, 'the run ends', limitMs, async (status) => {
+      const members = (await cluster.registry.progress(run))?.members ?? [];
+      for (const { worker } of members) seen.add(worker.replace(/-[0-9a-f]{8}$/, ''));
       return status.state === 'done';
     });
     return { last, seen: [...seen].sort() };
@@ -44,7 +45,7 @@ describe('training on TensorFlow', function () {
     const submit = async (kind: string, workers: number) => {
       const { fingerprint } = await workerOf(cluster, kind);
       const context = { ...(await cluster.context()), engine: { kind, fingerprint } };
-      const experiment = tinyExperiment(root, { epochs: 6, workers });
+      const experiment = tinyExperiment(root, { epochs: 16, workers });
       const { document } = await submitRun(context, experiment, { split, again: true });
       return document.run;
     };
