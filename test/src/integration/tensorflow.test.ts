@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { submitRun, type RunStatus } from '@lvnet/coordinator';
+import { submitRun } from '@lvnet/coordinator';
 import { sleep } from '@lvnet/core';
 import { isTensorFlowInstalled } from '@lvnet/engine';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
@@ -23,17 +23,6 @@ describe('training on TensorFlow', function () {
       ...['--threads', '1', '--port', '0'],
     ]);
 
-  /** The status at the end, and every worker that was a member on the way; a run may end between two looks. */
-  async function untilDone(cluster: TestCluster, run: string): Promise<{ last: RunStatus; seen: string[] }> {
-    const seen = new Set<string>();
-    const last = await cluster.until(run, 'the run ends', limitMs, async (status) => {
-      const members = (await cluster.registry.progress(run))?.members ?? [];
-      for (const { worker } of members) seen.add(worker.replace(/-[0-9a-f]{8}$/, ''));
-      return status.state === 'done';
-    });
-    return { last, seen: [...seen].sort() };
-  }
-
   it('gives two workers the bytes of one, beside a run of another engine', async () => {
     const root = await phantoms(join(folder.path(), 'data'));
     const split = await splitOfOne(root);
@@ -49,14 +38,14 @@ describe('training on TensorFlow', function () {
       const { document } = await submitRun(context, experiment, { split, again: true });
       return document.run;
     };
-    const alone = await untilDone(cluster, await submit('tensorflow', 1));
-    assert.equal(alone.seen.length, 1);
+    const alone = await cluster.untilDone(await submit('tensorflow', 1), limitMs);
+    assert.equal(alone.members.length, 1);
     const [together, native] = await Promise.all([
-      untilDone(cluster, await submit('tensorflow', 2)),
-      untilDone(cluster, await submit('native', 2)),
+      cluster.untilDone(await submit('tensorflow', 2), limitMs),
+      cluster.untilDone(await submit('native', 2), limitMs),
     ]);
-    assert.deepEqual(together.seen, ['t1', 't2'], 'the native worker has no part');
-    assert.deepEqual(native.seen, ['n1']);
+    assert.deepEqual(together.members, ['t1', 't2'], 'the native worker has no part');
+    assert.deepEqual(native.members, ['n1']);
     assert.match(alone.last.digest ?? '', /^[0-9a-f]{64}$/);
     assert.equal(together.last.digest, alone.last.digest);
     assert.notEqual(native.last.digest, alone.last.digest);

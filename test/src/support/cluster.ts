@@ -38,6 +38,11 @@ export interface TestCluster extends AsyncDisposable {
     limitMs: number,
     holds: (status: RunStatus) => boolean | Promise<boolean>,
   ): Promise<RunStatus>;
+  /**
+   * The status at the end and, by name, every worker that was a member on the way; asked of the run's progress,
+   * which stays, since a run may end between two looks.
+   */
+  untilDone(run: string, limitMs: number): Promise<{ last: RunStatus; members: string[] }>;
   context(): Promise<SubmitContext>;
 }
 
@@ -123,6 +128,7 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
     },
     stderr: () => processes.map((item) => item.stderr()).join('\n'),
     until: (run, what, limitMs, holds) => until({ store, registry, processes }, run, what, limitMs, holds),
+    untilDone: (run, limitMs) => untilDone({ store, registry, processes }, run, limitMs),
     async [Symbol.asyncDispose]() {
       await Promise.all(processes.map((item) => item.kill()));
       await registry.close();
@@ -179,8 +185,28 @@ async function engineOfWorkers(registry: Registry): Promise<{ kind: string; fing
   throw new Error('no worker came up within 60 s');
 }
 
+interface Parts {
+  store: Store;
+  registry: Registry;
+  processes: readonly TestProcess[];
+}
+
+async function untilDone(
+  parts: Parts,
+  run: string,
+  limitMs: number,
+): Promise<{ last: RunStatus; members: string[] }> {
+  const seen = new Set<string>();
+  const last = await until(parts, run, 'the run ends', limitMs, async (status) => {
+    const members = (await parts.registry.progress(run))?.members ?? [];
+    for (const { worker } of members) seen.add(worker.replace(/-[0-9a-f]{8}$/, ''));
+    return status.state === 'done';
+  });
+  return { last, members: [...seen].sort() };
+}
+
 async function until(
-  parts: { store: Store; registry: Registry; processes: readonly TestProcess[] },
+  parts: Parts,
   run: string,
   what: string,
   limitMs: number,
