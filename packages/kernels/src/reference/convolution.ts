@@ -91,28 +91,31 @@ export const convolution: Pick<
     biasGradient(voxels(s), co, dy, dbias);
   },
   depthwise3dForward(s: DepthwiseShape, x, weight, bias, y) {
-    const { c, k } = s;
+    const { c } = s;
+    const taps = s.k ** 3;
     const sums = withBias(voxels(s), c, bias);
     forEachTap(s, (output, input, tap) => {
       for (let i = 0; i < c; i++)
-        add(sums, output * c + i, at(x, input * c + i) * at(weight, i * k ** 3 + tap));
+        add(sums, output * c + i, at(x, input * c + i) * at(weight, i * taps + tap));
     });
     rounded(sums, y);
   },
   depthwise3dBackwardInput(s, dy, weight, dx) {
-    const { c, k } = s;
+    const { c } = s;
+    const taps = s.k ** 3;
     const sums = new Float64Array(voxels(s) * c);
     forEachTap(s, (output, input, tap) => {
       for (let i = 0; i < c; i++)
-        add(sums, input * c + i, at(dy, output * c + i) * at(weight, i * k ** 3 + tap));
+        add(sums, input * c + i, at(dy, output * c + i) * at(weight, i * taps + tap));
     });
     rounded(sums, dx);
   },
   depthwise3dBackwardFilter(s, x, dy, dweight, dbias) {
-    const { c, k } = s;
-    const sums = new Float64Array(c * k ** 3);
+    const { c } = s;
+    const taps = s.k ** 3;
+    const sums = new Float64Array(c * taps);
     forEachTap(s, (output, input, tap) => {
-      for (let i = 0; i < c; i++) add(sums, i * k ** 3 + tap, at(dy, output * c + i) * at(x, input * c + i));
+      for (let i = 0; i < c; i++) add(sums, i * taps + tap, at(dy, output * c + i) * at(x, input * c + i));
     });
     rounded(sums, dweight);
     biasGradient(voxels(s), c, dy, dbias);
