@@ -80,7 +80,7 @@ static void irbInfer(Irb s, const float* x, IrbWeights p, float epsilon, int act
   float* project = sharedScratch(kPointwise, size_t(ep) * cp);
   std::memset(project, 0, size_t(ep) * cp * sizeof(float));
   packTransposed(p.project, s.c, s.e, three.scale.data(), project);
-  const Cut cut(hidden(s), kInferBlocks);
+  const Cut cut(hidden(s), kInferBlocks, ringBytesHere());
   float* out = cut.groups > 1 ? sharedScratch(kInputParts, size_t(cut.groups) * rowsOf(s) * s.c) : y;
   byKernel(s.k, [&](auto k) {
     constexpr int K = decltype(k)::value;

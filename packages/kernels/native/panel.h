@@ -32,8 +32,11 @@ static inline void activateRows(Part (&s)[R]) {
     for (int r = 0; r < R; r += kLockstep) activateParts<ACT>(reinterpret_cast<Part(&)[kLockstep]>(s[r]));
 }
 
-template <int ACT, int R>
-static inline void panelTile(int K, const float* a, size_t lda, const float* w, size_t ldw, const float* bias, float* out) {
+// C > 0: a [R][C], known beforehand, so that its rows need no registers for their places.
+template <int ACT, int R, int C = 0>
+static inline void panelTile(int count, const float* a, size_t stride, const float* w, size_t ldw, const float* bias, float* out) {
+  const int K = C > 0 ? C : count;
+  const size_t lda = C > 0 ? C : stride;
   for (int part = 0; part < L; part += W) {
     Part s[R];
     const Part b = bias ? loadPart(bias + part) : Part{};
@@ -55,7 +58,9 @@ static void panelOf(int rows, int K, const float* a, size_t lda, const float* w,
   int r = 0;
   for (; r + 8 <= rows; r += 8) {
     if (ahead != 0) expectBytes(a + r * lda + ahead, 8 * lda * sizeof(float));
-    panelTile<ACT, 8>(K, a + r * lda, lda, w, ldw, bias, out + size_t(r) * L);
+    const float* rowsOfA = a + r * lda;
+    if (K == 8 && lda == 8) panelTile<ACT, 8, 8>(K, rowsOfA, lda, w, ldw, bias, out + size_t(r) * L);  // LV-Net's widest blocks
+    else panelTile<ACT, 8>(K, rowsOfA, lda, w, ldw, bias, out + size_t(r) * L);
   }
   for (; r + 2 <= rows; r += 2) panelTile<ACT, 2>(K, a + r * lda, lda, w, ldw, bias, out + size_t(r) * L);
   for (; r < rows; r++) panelTile<ACT, 1>(K, a + r * lda, lda, w, ldw, bias, out + size_t(r) * L);
@@ -113,6 +118,7 @@ static void fromPanels(int rows, int panels, size_t pitch, const float* panel, i
                        float* out, size_t ldo) {
   int r = 0;
   for (; r + 8 <= rows; r += 8) fromPanelsRows<8>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, out + r * ldo, ldo);
+  for (; r + 4 <= rows; r += 4) fromPanelsRows<4>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, out + r * ldo, ldo);
   for (; r < rows; r++) fromPanelsRows<1>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, out + r * ldo, ldo);
 }
 
