@@ -11,7 +11,14 @@ export const usualCheckEverySteps = 50;
 export const checkedShard = (step: number, everySteps: number, leaves: number): number | undefined =>
   step % everySteps === 0 ? (step / everySteps) % leaves : undefined;
 
-/** What a member says it computed, the first or the second time that it was asked. */
+/**
+ * Must a member say what it found? `own`: what it said before. Twice, and whatever contradicts that, once: whoever kept
+ * a contradiction to itself would compute the shard again for ever, since its result may not be used.
+ */
+export const isToBeSaid = (own: readonly string[], sha256: string): boolean =>
+  own.length < 2 || new Set([...own, sha256]).size > new Set(own).size;
+
+/** What a member says it computed, the first, the second or, where it contradicts these, the third time. */
 export interface Statement {
   worker: string;
   time: number;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '@lvnet/core';
-import { judgeCheck, parseStatements, type Statement } from './check.js';
+import { isToBeSaid, judgeCheck, parseStatements, type Statement } from './check.js';
 import { checkedMessage, type Context } from './context.js';
 import type { Retrying } from './retrying.js';
 import type { View } from './view.js';
@@ -78,7 +78,7 @@ export function createChecking(context: Context, retrying: Retrying, step: numbe
         .update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
         .digest('hex');
       const isSame = own.length === 0 || own[0] === sha256;
-      if (own.length >= 2) return isSame;
+      if (!isToBeSaid(own, sha256)) return isSame;
       unsaid.add(own.push(sha256) - 1);
       isAsked = false;
       isStale = true;
