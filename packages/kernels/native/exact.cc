@@ -2,18 +2,25 @@
 #include <cmath>
 #include <cstring>
 
+#include "lines.h"
 #include "pool.h"
 #include "table.h"
 
 void exactSum(float* sum, const float* a, const float* b, size_t count) {
-  for (size_t i = 0; i < count; i++) sum[i] = a[i] + b[i];
+  const auto ask = [&](size_t i) {
+    askAhead(a, i);
+    askAhead(b, i);
+  };
+  alongLines(sum, count, ask, [&](size_t i) { return a[i] + b[i]; });
 }
 
 void exactWiden(float* into, const uint16_t* from, size_t count) {
-  for (size_t i = 0; i < count; i++) {
+  alongLines(into, count, [&](size_t i) { askAhead(from, i); }, [&](size_t i) {
     const uint32_t bits = uint32_t(from[i]) << 16;
-    std::memcpy(into + i, &bits, sizeof bits);
-  }
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  });
 }
 
 void exactScale(float* into, float factor, size_t count) {

@@ -15,6 +15,7 @@
 #include <arm_neon.h>
 #endif
 
+#include "lines.h"
 #include "pool.h"
 #include "table.h"
 
@@ -38,10 +39,14 @@ static inline float rounded(float x) {
   return x;
 }
 void roundToBf16(uint16_t* into, const float* from, size_t count) {
-  for (size_t i = 0; i < count; i++) into[i] = uint16_t(bf16Bits(from[i]));
+  alongLines(into, count, [&](size_t i) { askAhead(from, i); }, [&](size_t i) { return uint16_t(bf16Bits(from[i])); });
 }
 void addRounded(float* sum, const float* a, const float* b, size_t count) {
-  for (size_t i = 0; i < count; i++) sum[i] = rounded(rounded(a[i]) + rounded(b[i]));
+  const auto ask = [&](size_t i) {
+    askAhead(a, i);
+    askAhead(b, i);
+  };
+  alongLines(sum, count, ask, [&](size_t i) { return rounded(rounded(a[i]) + rounded(b[i])); });
 }
 
 // GFLOP/s of chains of fused multiply-adds, on all threads.

@@ -1,0 +1,34 @@
+// Loops over long arrays that another core wrote, or that lie in no cache: the exchange's sums and conversions.
+#pragma once
+#include <cstddef>
+#include <cstring>
+
+// Elements asked for so far ahead: half a page of floats. A processor by itself stops at the end of each page, and half
+// of the time went into the first lines of the next one (two processes on Sapphire Rapids: a fifth of a round).
+constexpr size_t kElementsAhead = 512;
+constexpr size_t kElementsAtOnce = 32;
+
+template <class T>
+static inline void askAhead(const T* from, size_t i) {
+  constexpr size_t line = 64 / sizeof(T);
+  for (size_t l = 0; l < kElementsAtOnce; l += line) __builtin_prefetch(from + i + kElementsAhead + l, 0, 3);
+}
+template <class T>
+static inline void askAheadToWrite(const T* into, size_t i) {
+  constexpr size_t line = 64 / sizeof(T);
+  for (size_t l = 0; l < kElementsAtOnce; l += line) __builtin_prefetch(into + i + kElementsAhead + l, 1, 3);
+}
+
+// into[i] = f(i), where `into` may be what f reads at i; ask(i) asks for what f will read.
+template <class T, class Ask, class F>
+static inline void alongLines(T* into, size_t count, Ask ask, F f) {
+  size_t i = 0;
+  for (; i + kElementsAtOnce <= count; i += kElementsAtOnce) {
+    ask(i);
+    askAheadToWrite(into, i);
+    T results[kElementsAtOnce];
+    for (size_t l = 0; l < kElementsAtOnce; l++) results[l] = f(i + l);
+    std::memcpy(into + i, results, sizeof results);
+  }
+  for (; i < count; i++) into[i] = f(i);
+}
