@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { createChecking } from './checking.js';
-import type { Context } from './context.js';
-import type { Retrying } from './retrying.js';
 import { firstView } from './view.js';
 
 const [step, shard, leaves] = [100, 2, 4];
@@ -20,13 +18,13 @@ async function afterFinding(...found: number[]) {
     announce: () => Promise.resolve(),
     head: () => Promise.resolve(step - 1),
   };
-  const context = { membership, options: { worker: 'a', checkEverySteps: 50 } } as unknown as Context;
+  const context = { membership, options: { worker: 'a', checkEverySteps: 50 } };
   const retrying = {
     accuse(_step: number, _shard: number, guilty: string, why: string) {
       accused.push(`${guilty} ${why}`);
       return Promise.resolve(undefined);
     },
-  } as unknown as Retrying;
+  };
   const checking = createChecking(context, retrying, step, shard);
   const used: boolean[] = [];
   for (const value of found) {

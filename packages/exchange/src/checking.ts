@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Failure } from '@lvnet/core';
 import { isToBeSaid, judgeCheck, parseStatements, type Statement } from './check.js';
 import { checkedMessage, type Context } from './context.js';
+import type { Membership } from './membership.js';
 import type { Retrying } from './retrying.js';
 import type { View } from './view.js';
 
@@ -30,7 +31,18 @@ export interface Checking {
   isAsked(): boolean;
 }
 
-export function createChecking(context: Context, retrying: Retrying, step: number, shard: number): Checking {
+/** What a check needs of the exchange. */
+interface CheckingParts {
+  membership: Pick<Membership, 'sayChecked' | 'checked' | 'announce' | 'head'>;
+  options: Pick<Context['options'], 'worker' | 'checkEverySteps'>;
+}
+
+export function createChecking(
+  context: CheckingParts,
+  retrying: Pick<Retrying, 'accuse'>,
+  step: number,
+  shard: number,
+): Checking {
   const { membership, options } = context;
   const { worker, checkEverySteps: everySteps } = options;
   /** By the time that this member was asked. */

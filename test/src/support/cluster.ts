@@ -39,10 +39,10 @@ export interface TestCluster extends AsyncDisposable {
     holds: (status: RunStatus) => boolean | Promise<boolean>,
   ): Promise<RunStatus>;
   /**
-   * The status at the end and, by name, every worker that was a member on the way; asked of the run's progress,
-   * which stays, since a run may end between two looks.
+   * The status at the end and, by name, every worker that was a member on the way, and how many were at one time;
+   * asked of the run's progress, which stays, since a run may end between two looks.
    */
-  untilDone(run: string, limitMs: number): Promise<{ last: RunStatus; members: string[] }>;
+  untilDone(run: string, limitMs: number): Promise<{ last: RunStatus; members: string[]; most: number }>;
   context(): Promise<SubmitContext>;
 }
 
@@ -195,14 +195,16 @@ async function untilDone(
   parts: Parts,
   run: string,
   limitMs: number,
-): Promise<{ last: RunStatus; members: string[] }> {
+): Promise<{ last: RunStatus; members: string[]; most: number }> {
   const seen = new Set<string>();
+  let most = 0;
   const last = await until(parts, run, 'the run ends', limitMs, async (status) => {
     const members = (await parts.registry.progress(run))?.members ?? [];
+    most = Math.max(most, members.length);
     for (const { worker } of members) seen.add(worker.replace(/-[0-9a-f]{8}$/, ''));
     return status.state === 'done';
   });
-  return { last, members: [...seen].sort() };
+  return { last, members: [...seen].sort(), most };
 }
 
 async function until(
