@@ -1,7 +1,7 @@
 // npm run check: everything that can be said about the code without running it.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { killRunning, run } from './setup/processes.mjs';
+import { killRunning, run, shortLived } from './setup/processes.mjs';
 import { onlyDependencies, setUpOrExplain } from './setup/set-up.mjs';
 import { onStop } from './setup/stop.mjs';
 
@@ -68,7 +68,7 @@ if (await setUpOrExplain({ root, steps: onlyDependencies })) {
  */
 async function passes(name, args) {
   const startMs = performance.now();
-  const { code, output } = await run(process.execPath, args, { cwd: root });
+  const { code, output } = await run(process.execPath, [...shortLived, ...args], { cwd: root });
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1).padStart(6);
   process.stdout.write(`  ${code === 0 ? '✓' : '✗'} ${name.padEnd(26)}${seconds} s\n`);
   if (code !== 0) process.stdout.write(`${output.trim()}\n`);

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { Problem, lastLines } from './problem.mjs';
-import { run } from './processes.mjs';
+import { run, shortLived } from './processes.mjs';
 
 /** @param {string} root */
-const tsc = (root) => join(root, 'node_modules/typescript/bin/tsc');
+const tsc = (root) => [...shortLived, join(root, 'node_modules/typescript/bin/tsc')];
 
 /** @param {{ root: string }} o */
 export async function isCompiled({ root }) {
-  const { code, output } = await run(process.execPath, [tsc(root), '-b', '--dry'], { cwd: root });
+  const { code, output } = await run(process.execPath, [...tsc(root), '-b', '--dry'], { cwd: root });
   return code === 0 && !output.includes('would ');
 }
 
@@ -16,6 +16,6 @@ export async function isCompiled({ root }) {
  * @throws {Problem} with the compiler's complaints
  */
 export async function compile({ root }) {
-  const { code, output } = await run(process.execPath, [tsc(root), '-b'], { cwd: root });
+  const { code, output } = await run(process.execPath, [...tsc(root), '-b'], { cwd: root });
   if (code !== 0) throw new Problem('tsc -b failed.', 'Mend the lines above.', lastLines(output, 40));
 }

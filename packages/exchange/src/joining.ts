@@ -7,7 +7,8 @@ import { isGone, nextSuspects, type Suspects } from './evidence.js';
 import { differencesOf, parseTerms, unsuitable } from './terms.js';
 import { firstView, memberOf, type View } from './view.js';
 
-const pollMs = 60;
+/** A new view is told; this is for whoever founds, and finds out that all members died. */
+const pollMs = 100;
 /** No member had a lease for so long: they are dead, and not only away while the server came back. */
 const abandonedMs = 6_500;
 
@@ -23,6 +24,7 @@ export async function join(context: Context): Promise<Replies['join']> {
     suspects: new Map(),
     isTold: false,
     isAnnounced: false,
+    suitsLife: undefined,
   };
   context.isJoining = true;
   try {
@@ -38,12 +40,14 @@ export async function join(context: Context): Promise<Replies['join']> {
 }
 
 /** @throws Failure('WORKER_UNSUITABLE') where the members of a life have something else than this worker */
-async function compare({ membership, options }: Context, life: number): Promise<void> {
+async function compare({ membership, options }: Context, life: number, waiting: Waiting): Promise<void> {
+  if (waiting.suitsLife === life) return;
   const text = await membership.terms(life);
   const theirs = text === null ? undefined : parseTerms(text);
   if (theirs === undefined) return; // lost with a server: whoever comes back says it again
   const differences = differencesOf(parseTerms(termsText(options)) ?? {}, theirs);
   if (differences.length > 0) throw unsuitable(options.worker, differences);
+  waiting.suitsLife = life;
 }
 
 function tellOfWaiting({ options, send }: Context, { members }: View, waiting: Waiting): void {
@@ -62,12 +66,15 @@ interface Waiting {
   isTold: boolean;
   /** The members can know that this worker stands by: a seat is meant for it, and not for a dead process of its name. */
   isAnnounced: boolean;
+  /** The life whose members have all that this worker has; what they have alike stays. */
+  suitsLife: number | undefined;
 }
 
 type Seat = Replies['join'];
 
 async function attempt(context: Context, waiting: Waiting): Promise<Seat | undefined> {
   const { membership, options } = context;
+  context.seated = false; // where the last attempt broke off, as when a full server refused its lease
   const found = await membership.read();
   const me = found === undefined ? undefined : memberOf(found, options.worker);
   if (found !== undefined && me !== undefined && !waiting.isAnnounced) {
@@ -80,10 +87,11 @@ async function attempt(context: Context, waiting: Waiting): Promise<Seat | undef
     found.members.length > 0 &&
     !(await areAllDead(context, found, waiting));
   // Before it stands by: nobody shall invite a worker that does not suit.
-  if (isHeld) await compare(context, found.life);
-  await context.renew();
+  if (isHeld) await compare(context, found.life, waiting);
+  if (!waiting.isAnnounced) await context.renew(); // the session goes on with it
   waiting.isAnnounced = true;
-  if (found !== undefined && me !== undefined) return takeSeat(context, found, me.fromStep - 1, me.source);
+  if (found !== undefined && me !== undefined)
+    return takeSeat(context, found, me.fromStep - 1, me.source, waiting);
   if (!isHeld) return foundLife(context, found, waiting);
   tellOfWaiting(context, found, waiting);
   return undefined;
@@ -124,7 +132,7 @@ async function foundLife(
   const why = `life ${String(reply.life)} begins after step ${String(reply.step)} with ${workers.join(', ')}`;
   await membership.setTerms(reply.life, termsText(options));
   if (!(await context.change(before, next, 'founded', workers, why))) return undefined;
-  return takeSeat(context, next, reply.step, 'checkpoint');
+  return takeSeat(context, next, reply.step, 'checkpoint', waiting);
 }
 
 async function takeSeat(
@@ -132,10 +140,11 @@ async function takeSeat(
   view: View,
   step: number,
   source: 'checkpoint' | 'peer',
+  waiting: Waiting,
 ): Promise<Seat | undefined> {
   const { options, link } = context;
   try {
-    await compare(context, view.life);
+    await compare(context, view.life, waiting);
   } catch (error) {
     if (error instanceof Failure) await giveBack(context, view, `${options.worker} does not suit`);
     throw error;

@@ -56,8 +56,9 @@ export interface StepExchange {
   written(): string[];
 }
 
-/** One bucket and what was heard and sent of it, by the names of nodes; 'sum' is the whole. */
+/** One bucket in one attempt, and what was heard and sent of it, by the names of nodes; 'sum' is the whole. */
 interface Channel {
+  position: TensorPosition;
   sums: BucketSum;
   heard: Set<string>;
   /** Routes: what to whom, and the way it went. */
@@ -106,7 +107,8 @@ export function createStepExchange(
       const place = sum.subarray(bucket.start, bucket.end);
       const leafOf = (shard: number) => leaves.get(shard);
       const sums = createBucketSum({ bucket, shards, wire, memory, leafOf, place });
-      return { sums, heard: new Set(), sent: new Map(), wanted: false, busy: undefined, news: true };
+      const rest = { wanted: false, busy: undefined, news: true };
+      return { position, sums, heard: new Set(), sent: new Map(), ...rest };
     });
   /** A retry changes all keys: only the leaves are kept, but for those that are to be computed anew. */
   const follow = (view: View) => {
@@ -135,7 +137,14 @@ export function createStepExchange(
   const newsForAll = () => {
     for (const channel of channels) channel.news = true;
   };
-  const keyOf = (bucket: Bucket, node?: Node): TensorKey => ({ position, bucket: bucket.index, node });
+  /** Another attempt has begun: the leaves are its, and so is the sum's place once this one is no longer busy. */
+  const isPast = (channel: Channel): boolean => channel.position !== position;
+  /** Under the attempt of the channel: its turns may outlive that. */
+  const keyOf = ({ position, sums }: Channel, node?: Node): TensorKey => ({
+    position,
+    bucket: sums.bucket.index,
+    node,
+  });
 
   /** Was a value sent on a way, or on one that reaches more? */
   const isSent = ({ sent }: Channel, node: Node | undefined, to: string, way: Way): boolean => {
@@ -144,31 +153,34 @@ export function createStepExchange(
   };
   /** Writes a value and tells of it, once for each route; what failed is sent again at the next turn. */
   const send = async (
-    { sums, sent }: Channel,
+    channel: Channel,
     node: Node | undefined,
     values: Float32Array,
     to: string,
     way: Way,
   ) => {
+    const { sums, sent } = channel;
     const route = routeOf(node, to);
     sent.set(route, way);
     try {
-      const went = await traffic.send(keyOf(sums.bucket, node), sums.bucket, values, to, way);
+      const went = await traffic.send(keyOf(channel, node), sums.bucket, values, to, way);
       if (sent.has(route)) sent.set(route, went);
     } catch (error) {
       sent.delete(route);
       throw error;
     }
   };
-  const fetchNode = async (sums: BucketSum, node: Node): Promise<void> => {
+  const fetchNode = async (channel: Channel, node: Node): Promise<void> => {
+    const { sums } = channel;
     if (sums.isKnown(node)) return;
     const values = sums.take();
-    if (await traffic.fetch(keyOf(sums.bucket, node), sums.bucket, values)) sums.add(node, values);
+    if (await traffic.fetch(keyOf(channel, node), sums.bucket, values)) sums.add(node, values);
     else sums.drop(values);
   };
   const placeOf = ({ bucket }: BucketSum) => sum.subarray(bucket.start, bucket.end);
-  const fetchSum = async (sums: BucketSum): Promise<void> => {
-    if (await traffic.fetch(keyOf(sums.bucket), sums.bucket, placeOf(sums))) sums.done();
+  const fetchSum = async (channel: Channel): Promise<void> => {
+    const { sums } = channel;
+    if (await traffic.fetch(keyOf(channel), sums.bucket, placeOf(sums))) sums.done();
   };
 
   /** Own leaves to the owner of a bucket: summed up where the tree allows, those of others one by one. */
@@ -192,21 +204,22 @@ export function createStepExchange(
     if (needed === 'server') channel.wanted = false;
   };
   /** The owner's part: gather what the others sent and add up. */
-  const gather = async ({ sums, heard }: Channel, lookAround: boolean): Promise<void> => {
+  const gather = async (channel: Channel, lookAround: boolean): Promise<void> => {
+    const { sums, heard } = channel;
     const nodes = [...heard].filter((name) => name !== whole).map(parseNode);
-    await Promise.all(nodes.map((node) => fetchNode(sums, node)));
-    if (sums.finish() || !lookAround) return;
-    if (traffic.find(keyOf(sums.bucket), sums.bucket, placeOf(sums))) sums.done(); // a former owner found it
+    await Promise.all(nodes.map((node) => fetchNode(channel, node)));
+    if (isPast(channel) || sums.finish() || !lookAround) return;
+    if (traffic.find(keyOf(channel), sums.bucket, placeOf(sums))) sums.done(); // a former owner found it
     if (sums.isDone()) return;
-    for (const node of missingNodes(sums)) findNode(sums, node);
+    for (const node of missingNodes(sums)) findNode(channel, node);
     if (sums.finish()) return;
     const wanted = [undefined, ...missingNodes(sums)];
     // As a rule nothing is there, since others still compute: one question for all of it.
-    if (!(await traffic.isAnyOnServer(wanted.map((node) => keyOf(sums.bucket, node))))) return;
-    await fetchSum(sums);
-    if (sums.isDone()) return;
-    await Promise.all(missingNodes(sums).map((node) => fetchNode(sums, node)));
-    sums.finish();
+    if (!(await traffic.isAnyOnServer(wanted.map((node) => keyOf(channel, node))))) return;
+    if (!isPast(channel)) await fetchSum(channel);
+    if (isPast(channel) || sums.isDone()) return;
+    await Promise.all(missingNodes(sums).map((node) => fetchNode(channel, node)));
+    if (!isPast(channel)) sums.finish();
   };
   /** Nodes that hold a missing leaf: others may have summed up as they liked. */
   const missingNodes = (sums: BucketSum): Node[] => {
@@ -217,9 +230,10 @@ export function createStepExchange(
     return [...nodes.values()];
   };
   /** What a message on its way, or a lost one, would have told of. */
-  const findNode = (sums: BucketSum, node: Node): void => {
+  const findNode = (channel: Channel, node: Node): void => {
+    const { sums } = channel;
     const values = sums.take();
-    if (traffic.find(keyOf(sums.bucket, node), sums.bucket, values)) sums.add(node, values);
+    if (traffic.find(keyOf(channel, node), sums.bucket, values)) sums.add(node, values);
     else sums.drop(values);
   };
   const turn = async (channel: Channel, moment: Moment) => {
@@ -230,11 +244,12 @@ export function createStepExchange(
     if (!sums.isDone() && isOwner) await gather(channel, lookAround);
     if (!sums.isDone() && !isOwner) {
       const delivering = owner === undefined ? undefined : deliver(channel, owner, moment);
-      const fetching = lookAround || heard.has(whole) ? fetchSum(sums) : undefined;
+      const fetching = lookAround || heard.has(whole) ? fetchSum(channel) : undefined;
       await Promise.all([delivering, fetching]);
     }
     const isAudience = view.members.length > 1;
-    if (sums.isDone() && isAudience && (isOwner || channel.wanted)) await tell(channel, moment);
+    if (!isPast(channel) && sums.isDone() && isAudience && (isOwner || channel.wanted))
+      await tell(channel, moment);
   };
   /** The whole sum is there, and who needs it has been told of it. */
   const isSettled = (channel: Channel, view: View, way: Way): boolean => {
@@ -260,7 +275,7 @@ export function createStepExchange(
       })
       .finally(() => {
         channel.busy = undefined;
-        if (channel.news || channel.sums.isDone() !== wasDone) parts.onProgress();
+        if (channel.news || isPast(channel) || channel.sums.isDone() !== wasDone) parts.onProgress();
       });
   };
 
@@ -288,6 +303,8 @@ export function createStepExchange(
       failure = undefined;
       if (thrown !== undefined) throw thrown as Error;
       follow(view);
+      // What is under way for a former attempt may still come into the sum's place: `onProgress` when it has.
+      if (retired.some(({ busy }) => busy !== undefined)) return;
       const way = wayOf(view);
       const now = `${view.id} ${way} ${readersIn(view)} ${[...own].join()}`;
       if (now !== circumstances || lookAround) newsForAll();

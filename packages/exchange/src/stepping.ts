@@ -178,8 +178,9 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
   const settleViewChange = async (now: CurrentStep, view: View): Promise<void> => {
     const isNew = now.shownId !== undefined && now.shownId !== view.id;
     now.shownId = view.id;
-    if (!isNew || !(await advance(now, view, true))) return;
-    await now.exchange.idle();
+    if (!isNew) return;
+    await now.exchange.idle(); // an attempt that this view ends
+    if (await advance(now, view, true)) await now.exchange.idle();
   };
 
   // ---- the others
