@@ -135,7 +135,8 @@ describe('exchange with real processes', function () {
     for (const member of members) assert.equal(await member.end, reference);
     assert.deepEqual(other.failures, ['WORKER_UNSUITABLE']);
     assert.equal(other.words[0], 'c cannot be a member: its version is 2, that of the members 1.');
-    assert.equal(members[0].steps.at(-1)?.members, 2);
+    // In the last step one may be alone: the other one is through with it, and has left.
+    assert.equal(members[0].steps.at(-2)?.members, 2);
   });
 
   it('lets a worker stand by for which there is no shard, and says so', async () => {
