@@ -11,8 +11,8 @@ interface State {
 const lastStep = 9;
 const view: View = { life: 1, number: 1, id: 'a', members: [], nextFrom: null, retry: null };
 
-/** A member on its own whose every step ends with a checkpoint, and a store that writes when it is let. */
-function train(mostPending: number, signal = new AbortController().signal) {
+/** A member whose every step ends with a checkpoint, and a store that writes when it is let. */
+function train(mostPending: number, { signal = new AbortController().signal, rank = 0 } = {}) {
   const clock = fakeClock();
   let open: () => void = () => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -42,7 +42,7 @@ function train(mostPending: number, signal = new AbortController().signal) {
   const exchange: MemberParts<State, 'end'>['exchange'] = {
     join: () => Promise.resolve({ life: 1, step: 0, source: 'checkpoint', state: null, view }),
     leave: () => Promise.resolve(true),
-    rank: () => 0,
+    rank: () => rank,
   };
   const done = trainAsMember<State, 'end'>({
     ...{ course, exchange, keeper, mostPending, signal, clock },
@@ -73,9 +73,22 @@ describe('a member', () => {
     );
   });
 
+  it('writes what it holds where the one that should, having come later, does not', async () => {
+    const leaving = new AbortController();
+    const { seen, open, done, pass } = train(1, { signal: leaving.signal, rank: 1 });
+    open();
+    await pass(9_000);
+    assert.deepEqual([seen.step, seen.written], [2, []]);
+    await pass(2_000);
+    assert.deepEqual([seen.step, seen.written], [3, [1]], 'one, and goes on');
+    leaving.abort();
+    await pass(100);
+    assert.equal(await done, 'stopped');
+  });
+
   it('leaves when it is told to while it waits for the store', async () => {
     const leaving = new AbortController();
-    const { seen, open, done, pass } = train(1, leaving.signal);
+    const { seen, open, done, pass } = train(1, { signal: leaving.signal });
     await pass(200);
     assert.equal(seen.step, 2);
     leaving.abort();

@@ -40,6 +40,8 @@ export interface MemberParts<S extends Keepable, R extends string> {
 const pollMs = 50;
 /** Training that waits for the store for so long says so. */
 const tellAfterMs = 2_000;
+/** The writer may have come after the steps whose snapshots wait here: who waits for so long writes them itself. */
+const writeAfterMs = 10_000;
 /** A member that computed something wrong stays away for so long. */
 const coolDownMs = 600_000;
 /** Who is right again and again, and still meets other weights, shares its keys with a stranger. */
@@ -73,8 +75,9 @@ export async function trainAsMember<S extends Keepable, R extends string>(
     const sinceMs = clock.monotonicMs();
     let isTold = false;
     while (keeper.pending().length > parts.mostPending) {
-      keeper.tick(isWriter(), true);
-      if (!isTold && clock.monotonicMs() - sinceMs > tellAfterMs) {
+      const waitedMs = clock.monotonicMs() - sinceMs;
+      keeper.tick(isWriter() || waitedMs > writeAfterMs, true);
+      if (!isTold && waitedMs > tellAfterMs) {
         course.note(`waits for the store: ${String(keeper.pending().length)} checkpoints are not in it yet`);
         isTold = true;
       }
