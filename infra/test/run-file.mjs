@@ -13,7 +13,7 @@ const EXIT_MS = 10_000;
 const DRAIN_MS = 1_000;
 const OUTPUT_CHARS = 20_000;
 const reporter = fileURLToPath(new URL('reporter.cjs', import.meta.url));
-const compileLate = `--import ${new URL('compile-late.mjs', import.meta.url).href}`;
+const compileLate = `--import ${new URL('../setup/compile-late.mjs', import.meta.url).href}`;
 
 /**
  * @typedef {{ kind: 'passed' | 'failed' | 'skipped', title: string, ms: number, error?: string, file?: string }} TestResult

@@ -15,12 +15,7 @@ interface Compiler {
 }
 
 interface Build {
-  compileObjects: (o: {
-    compiler: string;
-    cpu: string;
-    folder: string;
-    extra: readonly string[];
-  }) => Promise<Compiled>;
+  compileObjects: (o: { compiler: string; cpu: string; folder: string }) => Promise<Compiled>;
 }
 
 /** e_machine of an ELF header, at byte 18. */
@@ -40,8 +35,6 @@ describe('the C++ kernels on ARM64', function () {
       compiler,
       cpu: 'arm64',
       folder: folder.path(),
-      // Nothing runs it here: to optimise it for speed would take three times as long.
-      extra: ['-O1'],
     });
     assert.equal(reason, undefined);
     assert.equal(warnings, '');
