@@ -45,11 +45,11 @@ describe('checkpoint keeper', () => {
     const keeper = keeperOf(world);
     keeper.due({ step: 4 });
     keeper.due({ step: 8 });
-    keeper.tick(true);
-    keeper.tick(true);
+    keeper.tick(() => true);
+    keeper.tick(() => true);
     await keeper.idle();
     assert.deepEqual(world.written, [4]);
-    keeper.tick(true);
+    keeper.tick(() => true);
     await keeper.idle();
     assert.deepEqual(world.written, [4, 8]);
     assert.deepEqual(keeper.pending(), []);
@@ -59,12 +59,12 @@ describe('checkpoint keeper', () => {
     const world = newWorld();
     const keeper = keeperOf(world);
     keeper.due({ step: 4 });
-    keeper.tick(false);
+    keeper.tick(() => false);
     await keeper.idle();
     assert.deepEqual(keeper.pending(), [4]);
     world.complete.add(4);
     world.nowMs += 1_000;
-    keeper.tick(false);
+    keeper.tick(() => false);
     await keeper.idle();
     assert.deepEqual(keeper.pending(), []);
     assert.deepEqual(world.written, []);
@@ -74,10 +74,10 @@ describe('checkpoint keeper', () => {
     const world = newWorld();
     const keeper = keeperOf(world);
     keeper.due({ step: 4 });
-    keeper.tick(false);
+    keeper.tick(() => false);
     await keeper.idle();
     world.nowMs += 1_000;
-    keeper.tick(true);
+    keeper.tick(() => true);
     await keeper.idle();
     assert.deepEqual(world.written, [4]);
   });
@@ -87,13 +87,13 @@ describe('checkpoint keeper', () => {
     world.failNext = true;
     const keeper = keeperOf(world);
     keeper.due({ step: 4 });
-    keeper.tick(true);
+    keeper.tick(() => true);
     await keeper.idle();
-    keeper.tick(true); // too early
+    keeper.tick(() => true); // too early
     await keeper.idle();
     assert.deepEqual([world.failures, world.written], [['STORE_UNREACHABLE'], []]);
     world.nowMs += 1_001;
-    keeper.tick(true);
+    keeper.tick(() => true);
     await keeper.idle();
     assert.deepEqual(world.written, [4]);
   });
@@ -104,7 +104,7 @@ describe('checkpoint keeper', () => {
       const keeper = keeperOf(world);
       keeper.due({ step: 4 });
       world.moot.add(4);
-      keeper.tick(isWriter);
+      keeper.tick(() => isWriter);
       await keeper.idle();
       assert.deepEqual([keeper.pending(), world.written, keeper.newest()], [[], [], null]);
     });
@@ -114,10 +114,10 @@ describe('checkpoint keeper', () => {
     const world = newWorld();
     const keeper = keeperOf(world);
     keeper.due({ step: 4 });
-    keeper.tick(true);
+    keeper.tick(() => true);
     await keeper.idle();
     keeper.due({ step: 8 });
-    keeper.tick(true, true);
+    keeper.tick(() => true, true);
     await keeper.idle();
     assert.deepEqual([world.written, world.urgent], [[4, 8], [8]]);
   });

@@ -29,9 +29,10 @@ export interface CheckpointKeeper<S extends Keepable> {
   /**
    * Does the next thing, in the background. Call it after every step and while waiting.
    *
+   * @param isWriter is it this member that writes the checkpoint of a step?
    * @param isUrgent training waits for what is pending
    */
-  tick(isWriter: boolean, isUrgent?: boolean): void;
+  tick(isWriter: (step: number) => boolean, isUrgent?: boolean): void;
   /** Steps whose checkpoints are not known to be complete. */
   pending(): number[];
   /** The newest checkpoint that is known to be complete. */
@@ -80,7 +81,7 @@ export function createCheckpointKeeper<S extends Keepable>(io: KeeperIo<S>): Che
     tick(isWriter, isUrgent = false) {
       const next = waiting[0];
       if (next === undefined || busy !== undefined || io.monotonicMs() < notBeforeMs) return;
-      busy = (isWriter ? writeNext(next, isUrgent) : askNext(next))
+      busy = (isWriter(next.step) ? writeNext(next, isUrgent) : askNext(next))
         .catch((error: unknown) => {
           notBeforeMs = io.monotonicMs() + retryAfterMs;
           io.onFailed(next.step, asFailure(error));

@@ -26,7 +26,7 @@ export interface Course<S extends Keepable, R extends string> {
 
 export interface MemberParts<S extends Keepable, R extends string> {
   course: Course<S, R>;
-  exchange: Pick<Exchange, 'join' | 'leave' | 'rank'>;
+  exchange: Pick<Exchange, 'join' | 'leave' | 'rank' | 'view'>;
   keeper: CheckpointKeeper<S>;
   /** Snapshots that may wait in memory for their way into the store: beyond it training waits. */
   mostPending: number;
@@ -40,8 +40,6 @@ export interface MemberParts<S extends Keepable, R extends string> {
 const pollMs = 50;
 /** Training that waits for the store for so long says so. */
 const tellAfterMs = 2_000;
-/** The writer may have come after the steps whose snapshots wait here: who waits for so long writes them itself. */
-const writeAfterMs = 10_000;
 /** A member that computed something wrong stays away for so long. */
 const coolDownMs = 600_000;
 /** Who is right again and again, and still meets other weights, shares its keys with a stranger. */
@@ -61,12 +59,19 @@ export async function trainAsMember<S extends Keepable, R extends string>(
     current = state;
     parts.onState(state);
   };
-  const isWriter = () => exchange.rank() === 0;
-  const settle = async (mayWrite: () => boolean, until: AbortSignal | undefined): Promise<void> => {
+  /** The first member; for steps before it came, whose states it never had, whoever has a snapshot. */
+  const isWriter = (step: number): boolean => {
+    const first = exchange.view()?.members[0];
+    return exchange.rank() === 0 || (first !== undefined && first.fromStep > step);
+  };
+  const settle = async (
+    mayWrite: (step: number) => boolean,
+    until: AbortSignal | undefined,
+  ): Promise<void> => {
     for (;;) {
       await keeper.idle();
       if (keeper.pending().length === 0) return;
-      keeper.tick(mayWrite(), true);
+      keeper.tick(mayWrite, true);
       await clock.sleep(pollMs, until);
     }
   };
@@ -75,9 +80,8 @@ export async function trainAsMember<S extends Keepable, R extends string>(
     const sinceMs = clock.monotonicMs();
     let isTold = false;
     while (keeper.pending().length > parts.mostPending) {
-      const waitedMs = clock.monotonicMs() - sinceMs;
-      keeper.tick(isWriter() || waitedMs > writeAfterMs, true);
-      if (!isTold && waitedMs > tellAfterMs) {
+      keeper.tick(isWriter, true);
+      if (!isTold && clock.monotonicMs() - sinceMs > tellAfterMs) {
         course.note(`waits for the store: ${String(keeper.pending().length)} checkpoints are not in it yet`);
         isTold = true;
       }
@@ -98,7 +102,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
     for (;;) {
       const state = current as S;
       const reason = await course.endOf(state, () => {
-        keeper.tick(isWriter(), true);
+        keeper.tick(isWriter, true);
       });
       if (reason !== undefined) {
         await finish(state, reason);
@@ -108,7 +112,7 @@ export async function trainAsMember<S extends Keepable, R extends string>(
       const next = await course.step(state);
       hold(next);
       if (course.isDue(next.step)) keeper.due(course.copy(next));
-      keeper.tick(isWriter());
+      keeper.tick(isWriter);
       await makeRoom();
     }
   };
