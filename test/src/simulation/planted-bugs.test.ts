@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import type { Mutation } from './mutate-hooks.js';
 import { simulateInProcess } from './processes.js';
+import type { RangeReport } from './range.js';
 
 describe('a bug planted into the protocol', () => {
-  const bugs = [
+  const bugs: (Mutation & { name: string; found: RegExp; seeds?: readonly number[] })[] = [
     {
       name: 'sums in the order in which parts arrive',
       file: '/exchange/dist/bucket-sum.js',
@@ -46,7 +48,16 @@ describe('a bug planted into the protocol', () => {
       from: 'held?.address === address',
       to: 'held !== undefined',
       found: /has to ask/,
-      firstSeed: 7_901,
+      seeds: [7_914],
+    },
+    {
+      // Notices lost, a bad sample and a poisoned shard right after, with quick steps: nine of two million schedules.
+      name: 'a retry forgotten with the next one',
+      file: '/exchange/dist/view.js',
+      from: 'earlier: kept',
+      to: 'earlier: []',
+      found: /has to ask/,
+      seeds: [215_270, 429_236, 655_928, 662_748, 760_510, 773_356, 1_290_155, 1_617_895, 1_974_425],
     },
     {
       name: 'a seat of the dead taken by whoever comes back under the name',
@@ -54,7 +65,7 @@ describe('a bug planted into the protocol', () => {
       from: '!waiting.isAnnounced',
       to: 'false',
       found: /./,
-      firstSeed: 18_301,
+      seeds: [18_304],
     },
     {
       name: 'a seat kept that a full server did not let it take',
@@ -62,16 +73,30 @@ describe('a bug planted into the protocol', () => {
       from: 'context.seated = false;',
       to: '',
       found: /no end within/,
-      firstSeed: 16_301,
+      seeds: [16_364],
     },
   ];
-  // A thousand schedules; those of rare bugs begin near the first that finds them.
-  for (const { name, found, firstSeed = 1, ...bug } of bugs) {
+  // Rare ones are looked for in schedules in which they show: one of them is enough.
+  for (const { name, found, seeds, ...bug } of bugs) {
     it(`is found: ${name}`, async function () {
       this.timeout(120_000);
-      const { bad } = await simulateInProcess(firstSeed, 1_000, { bug });
+      const bad = seeds === undefined ? await badOf(1, 1_000, bug) : await badOfAny(seeds, bug);
       assert.ok(bad.length > 0, 'no schedule found it');
       assert.match(bad.map(({ violations }) => violations.join('\n')).join('\n'), found);
     });
   }
 });
+
+async function badOf(from: number, count: number, bug: Mutation): Promise<RangeReport['bad']> {
+  return (await simulateInProcess(from, count, { bug })).bad;
+}
+
+async function badOfAny(seeds: readonly number[], bug: Mutation): Promise<RangeReport['bad']> {
+  for (const seed of seeds) {
+    const bad = await badOf(seed, 1, bug);
+    if (bad.length === 0) continue;
+    assert.deepEqual((await simulateInProcess(seed, 1)).bad, [], 'without the bug it keeps its promises');
+    return bad;
+  }
+  return [];
+}
