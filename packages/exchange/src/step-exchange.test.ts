@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createLocalSegments } from '@lvnet/kernels';
 import type { Argument } from './blob-client.js';
 import { bucketTable, type Bucket } from './buckets.js';
-import type { Link } from './link.js';
 import { createFloats, createHalves } from './memory.js';
 import { createNotices } from './notices.js';
 import { createPeerMemory } from './peer-memory.js';
@@ -20,7 +19,7 @@ const sha = 'ab'.repeat(32);
 const first = firstView(undefined, 1, ['a', 'b'], 0, 'first', shards);
 const owner = ownerOf(first, 0, step) ?? '';
 const other = owner === 'a' ? 'b' : 'a';
-/** The step is done again, since the owner or the other one computed a shard wrongly. */
+/** The step is done again, since a check found that who does not own the bucket computed its shard wrongly. */
 const again: View = {
   ...first,
   ...{ number: 2, id: 'again' },
@@ -53,7 +52,7 @@ function member(worker: string) {
     if (args[0] !== 'GET') return Promise.resolve(0);
     return new Promise((resolve) => asked.push({ name: String(args[1]), sink, resolve }));
   };
-  const link = { command } as unknown as Link;
+  const link = { command };
   const peers: typeof own = {
     ...own,
     put(key, ...rest) {

@@ -9,7 +9,7 @@ import { tensorKey, type TensorKey } from './tensor-keys.js';
 import { encodePart, incoming, messageBytes, type Wire } from './wire.js';
 
 export interface TrafficParts {
-  link: Link;
+  link: Pick<Link, 'command'>;
   notices: Notices;
   run: string;
   worker: string;
