@@ -24,7 +24,8 @@ import { hasValidators, installValidators } from './validators.mjs';
  * @property {(place: Place) => Promise<unknown>} isThere
  * @property {(place: Place) => Promise<string | void>} make returns what it made, for the progress line
  * @property {string} [without] absent: nothing works without it
- * @property {boolean} [onPackages] it works with npm packages: taken once they are there
+ * @property {'once' | 'again'} [onPackages] it works with npm packages, and is taken when they are there; 'again': also
+ *   when they were replaced by others
  */
 
 /** @type {Step} */
@@ -33,12 +34,12 @@ const packages = { title: 'dependencies (npm ci)', isThere: hasDependencies, mak
 /** @type {readonly Step[]} */
 const always = [
   packages,
-  { title: 'TypeScript (tsc -b)', isThere: isCompiled, make: compile, onPackages: true },
+  { title: 'TypeScript (tsc -b)', isThere: isCompiled, make: compile, onPackages: 'again' },
   {
     title: 'C++ kernels',
     isThere: addonIsBuilt,
     make: buildAddonOrExplain,
-    onPackages: true,
+    onPackages: 'again',
     without: 'lvnet runs on the reference engine, slowly.',
   },
   { title: 'Redis', isThere: findRedis, make: makeRedis },
@@ -51,7 +52,13 @@ const forTests = [
   { title: 'S3 server', isThere: findS3, make: makeS3, without: skipping },
   { title: 'Prometheus', isThere: hasPrometheus, make: installPrometheus, without: skipping },
   { title: 'validators', isThere: hasValidators, make: installValidators, without: skipping },
-  { title: 'TensorFlow', isThere: findTensorFlow, make: makeTensorFlow, without: skipping },
+  {
+    title: 'TensorFlow',
+    isThere: findTensorFlow,
+    make: makeTensorFlow,
+    onPackages: 'once', // for the headers of Node's interface
+    without: skipping,
+  },
   { title: 'ARM64 compiler', isThere: findCrossCompiler, make: installCrossCompiler, without: skipping },
 ];
 
@@ -110,8 +117,9 @@ async function takeAll(steps, place, progress) {
   const there = await Promise.all(steps.map(({ isThere }) => isThere(place)));
   const isMissing = steps.map((_, i) => there[i] === undefined || there[i] === false);
   const needsPackages = isMissing[steps.indexOf(packages)] === true;
-  // With other packages what was made by the old ones is made again.
-  const missing = steps.filter((step, i) => isMissing[i] === true || (needsPackages && step.onPackages));
+  const missing = steps.filter(
+    ({ onPackages }, i) => isMissing[i] === true || (needsPackages && onPackages === 'again'),
+  );
   if (missing.length === 0) return;
   progress.begin(missing.map(({ title }) => title));
   /** @type {unknown[]} */
@@ -123,7 +131,7 @@ async function takeAll(steps, place, progress) {
     });
   const havePackages = needsPackages ? tryToTake(packages) : Promise.resolve();
   const takeInTurn = async (/** @type {Step} */ step) => {
-    if (step.onPackages === true) await havePackages;
+    if (step.onPackages !== undefined) await havePackages;
     if (failures.length === 0) await tryToTake(step);
   };
   await Promise.all([havePackages, ...missing.filter((step) => step !== packages).map(takeInTurn)]);
