@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, realpath, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Failure, sleep } from '@lvnet/core';
@@ -34,15 +34,39 @@ export interface PrivateRedis extends AsyncDisposable {
 /** Unix socket paths are limited to 107 bytes by the kernel. */
 const SOCKET_PATH_MAX_BYTES = 107;
 
+/** Somebody may take a free port between our look and the server's start: so many are tried. */
+const PORTS_TRIED = 5;
+const START_DEADLINE_MS = 15_000;
+
 /**
  * Starts a server of our own on loopback and waits until it answers. It never evicts, and it dies with us.
  *
- * @throws Failure('TOOL_MISSING') without a server program, Failure('REDIS_UNREACHABLE') when it does not come up
+ * @param choosePort where none is given
+ * @throws Failure('TOOL_MISSING') without a server program, Failure('REDIS_UNREACHABLE') when it does not come up,
+ *   Failure('PORT_IN_USE')
  */
-export async function startPrivateRedis(o: PrivateRedisOptions): Promise<PrivateRedis> {
+export async function startPrivateRedis(
+  o: PrivateRedisOptions,
+  choosePort: () => Promise<number> = freePort,
+): Promise<PrivateRedis> {
   const { path, version } = await findRedisServer();
   await mkdir(o.dir, { recursive: true });
-  const port = o.port ?? (await freePort());
+  for (let tried = 1; ; tried++) {
+    try {
+      return await startOn(o.port ?? (await choosePort()), path, version, o);
+    } catch (error) {
+      const isTaken = error instanceof Failure && error.code === 'PORT_IN_USE';
+      if (!isTaken || o.port !== undefined || tried === PORTS_TRIED) throw error;
+    }
+  }
+}
+
+async function startOn(
+  port: number,
+  path: string,
+  version: string,
+  o: PrivateRedisOptions,
+): Promise<PrivateRedis> {
   const socketPath = join(o.dir, 'redis.sock');
   const hasSocket = Buffer.byteLength(socketPath) <= SOCKET_PATH_MAX_BYTES;
   await rm(socketPath, { force: true });
@@ -51,16 +75,19 @@ export async function startPrivateRedis(o: PrivateRedisOptions): Promise<Private
   const ended = once(child, 'exit').then(() => undefined);
   const stop = () => stopChild(child, ended);
   const url = `redis://127.0.0.1:${String(port)}`;
+  const settled = new AbortController();
   try {
     await Promise.race([
-      untilReady(url),
+      untilReady(url, o.dir, settled.signal),
       ended.then(() => {
-        throw diedAtStart(path, tail());
+        throw diedAtStart(path, url, tail());
       }),
     ]);
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    settled.abort();
   }
   const socketUrl = hasSocket ? `unix://${socketPath}` : url;
   const pid = child.pid ?? 0;
@@ -102,15 +129,33 @@ function keepTail(child: ChildProcess): () => string {
   return () => tail;
 }
 
-async function untilReady(url: string): Promise<void> {
-  const redis = await connectRedis(url, { role: 'command', name: 'lvnet-start', connectDeadlineMs: 15_000 });
-  redis.disconnect();
+/** Where another server answers, ours is about to end, since it does not get the port. */
+async function untilReady(url: string, dir: string, signal: AbortSignal): Promise<void> {
+  const redis = await connectRedis(url, {
+    role: 'command',
+    name: 'lvnet-start',
+    connectDeadlineMs: START_DEADLINE_MS,
+    signal,
+  });
+  try {
+    const reply = await redis.config('GET', 'dir');
+    if (reply[1] === (await realpath(dir))) return;
+  } finally {
+    redis.disconnect();
+  }
+  await sleep(START_DEADLINE_MS, signal);
+  throw portInUse(url, 'another Redis answers there');
 }
 
-function diedAtStart(path: string, tail: string): Failure {
+function diedAtStart(path: string, url: string, tail: string): Failure {
   const lastLines = tail.trim().split('\n').slice(-3).join('\n');
   const message = `${path} ended while starting: ${lastLines}`;
+  if (/address already in use/i.test(tail)) return portInUse(url, message);
   return new Failure('REDIS_UNREACHABLE', { path }, { message, hint: 'See the lines above for the reason.' });
+}
+
+function portInUse(url: string, message: string): Failure {
+  return new Failure('PORT_IN_USE', { url }, { message: `${url}: ${message}`, hint: 'Choose another port.' });
 }
 
 async function stopChild(child: ChildProcess, ended: Promise<void>): Promise<void> {
@@ -126,7 +171,7 @@ async function stopChild(child: ChildProcess, ended: Promise<void>): Promise<voi
   waited.abort();
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

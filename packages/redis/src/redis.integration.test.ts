@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { sleep } from '@lvnet/core';
 import { checkServer } from './server-check.js';
 import { connectRedis } from './connect.js';
 import { defineScript } from './script.js';
-import { startPrivateRedis, type PrivateRedis } from './private-server.js';
+import { freePort, startPrivateRedis, type PrivateRedis } from './private-server.js';
 
 describe('a private Redis', function () {
   this.timeout(30_000);
@@ -90,6 +90,25 @@ describe('a private Redis', function () {
     server = await startPrivateRedis({ dir, aof: true, port });
     assert.equal(await redis.get('kept'), 'yes');
     redis.disconnect();
+  });
+
+  it('takes another port where somebody was quicker, and never takes another server for its own', async () => {
+    const own = join(dir, 'own');
+    const ports = [server.port, server.port, await freePort()];
+    const choose = () => Promise.resolve(ports.shift() ?? 0);
+    const second = await startPrivateRedis({ dir: own }, choose);
+    assert.notEqual(second.port, server.port);
+    assert.equal(ports.length, 0);
+    const redis = await connectRedis(second.socketUrl, { role: 'command', name: 'test' });
+    assert.deepEqual(await redis.config('GET', 'dir'), ['dir', await realpath(own)]);
+    redis.disconnect();
+    await second.stop();
+    const given = startPrivateRedis({ dir: own, port: server.port });
+    await assert.rejects(given, { code: 'PORT_IN_USE', message: /Address already in use/ });
+    await assert.rejects(
+      startPrivateRedis({ dir: own }, () => Promise.resolve(server.port)),
+      { code: 'PORT_IN_USE' },
+    );
   });
 
   it('dies with a parent that is killed', async () => {

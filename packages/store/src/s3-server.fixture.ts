@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CreateBucketCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { sleep } from '@lvnet/core';
 
 export interface S3Server extends AsyncDisposable {
@@ -30,16 +31,29 @@ export function findS3Server(): { kind: 'versitygw' | 'rclone'; path: string } |
   return { kind: path.includes('rclone') ? 'rclone' : 'versitygw', path };
 }
 
-const [accessKey, secretKey] = ['lvnet-test-key', 'lvnet-test-secret'];
+const accessKey = 'lvnet-test-key';
 
 /** A real S3 server on loopback over a temporary folder. */
 export async function startS3Server(): Promise<S3Server> {
   const found = findS3Server();
   if (found === undefined) throw new Error('no S3 server: run npm run setup -- --test');
+  for (let tried = 1; ; tried++) {
+    const server = await startOn(await freePort(), found);
+    if (server !== undefined) return server;
+    if (tried === 5) throw new Error(`${found.path} ended at its start, five times`);
+  }
+}
+
+/** undefined: it ended, as where somebody was quicker to take the port. */
+async function startOn(
+  port: number,
+  found: { kind: S3Server['kind']; path: string },
+): Promise<S3Server | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'lvnet-s3-'));
   await mkdir(join(folder, 'data'));
   await mkdir(join(folder, 'sidecar'));
-  const port = await freePort();
+  // Its own, so that another server, which was quicker to take the port, answers nothing.
+  const secretKey = `lvnet-test-${randomBytes(8).toString('hex')}`;
   const address = `127.0.0.1:${String(port)}`;
   const args =
     found.kind === 'versitygw'
@@ -49,8 +63,10 @@ export async function startS3Server(): Promise<S3Server> {
     env: { ...process.env, ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey },
     stdio: 'ignore',
   });
+  let isGone = false;
   const gone = new Promise<void>((resolve) =>
     child.once('exit', () => {
+      isGone = true;
       resolve();
     }),
   );
@@ -61,7 +77,11 @@ export async function startS3Server(): Promise<S3Server> {
   };
   const endpoint = `http://${address}`;
   const bucket = 'lvnet-test';
-  await makeBucket(endpoint, bucket);
+  const isMade = await makeBucket(endpoint, secretKey, bucket, () => isGone);
+  if (!isMade) {
+    await stop();
+    return undefined;
+  }
   const env = {
     AWS_ENDPOINT_URL: endpoint,
     AWS_ACCESS_KEY_ID: accessKey,
@@ -71,7 +91,13 @@ export async function startS3Server(): Promise<S3Server> {
   return { kind: found.kind, endpoint, env, bucket, stop, [Symbol.asyncDispose]: stop };
 }
 
-async function makeBucket(endpoint: string, bucket: string): Promise<void> {
+/** False where the server is gone. */
+async function makeBucket(
+  endpoint: string,
+  secretKey: string,
+  bucket: string,
+  isGone: () => boolean,
+): Promise<boolean> {
   const client = new S3Client({
     endpoint,
     region: 'us-east-1',
@@ -79,17 +105,20 @@ async function makeBucket(endpoint: string, bucket: string): Promise<void> {
     maxAttempts: 1,
     credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
   });
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await client.send(new ListBucketsCommand({}));
-      break;
-    } catch (error) {
-      if (attempt > 100) throw error;
-      await sleep(100);
+  try {
+    for (let attempt = 0; !isGone(); attempt++) {
+      try {
+        await client.send(new CreateBucketCommand({ Bucket: bucket }));
+        return true;
+      } catch (error) {
+        if (attempt > 100) throw error;
+        await sleep(100);
+      }
     }
+    return false;
+  } finally {
+    client.destroy();
   }
-  await client.send(new CreateBucketCommand({ Bucket: bucket }));
-  client.destroy();
 }
 
 export async function freePort(): Promise<number> {

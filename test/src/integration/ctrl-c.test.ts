@@ -50,7 +50,8 @@ describe('Ctrl-C', function () {
     running = child;
     let text = '';
     child.stderr.setEncoding('utf8').on('data', (part: string) => (text += part));
-    await until(() => text.includes('lvnet is up'), limitMs);
+    await until(() => text.includes('lvnet is up') || child.exitCode !== null, limitMs);
+    assert.match(text, /lvnet is up/);
     const store = await openStore(pathToFileURL(join(cwd, 'lvnet-data/store')).href);
     const ended = async () => {
       const startMs = performance.now();
