@@ -24,6 +24,15 @@ describe('counter-based random numbers', () => {
     }
   });
 
+  it('fill an array with what stands in each place', () => {
+    const random = counterRandom('fill', 3);
+    for (const values of [new Float32Array(5_000), new Float64Array(5_000)]) {
+      random.fill(values, 0.3);
+      const expected = values.map((_, i) => (random.uniformAt(i) * 2 - 1) * 0.3);
+      assert.deepEqual(values, expected);
+    }
+  });
+
   it('are uniform in [0, 1), and below a bound', () => {
     const random = counterRandom('uniform');
     const values = Array.from({ length: 20_000 }, () => random.next());

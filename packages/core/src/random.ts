@@ -11,6 +11,8 @@ export interface CounterRandom {
   uint32At(counter: number): number;
   /** Uniform in [0, 1) with 32 bits. */
   uniformAt(counter: number): number;
+  /** Uniform in [-bound, bound): `(2 uniformAt(i) - 1) bound` in place i. */
+  fill(values: Float32Array | Float64Array, bound: number): void;
   /** The next position of an own, private counter. */
   next(): number;
   /** Integer in [0, bound). */
@@ -20,12 +22,32 @@ export interface CounterRandom {
 export function counterRandom(...key: readonly (string | number)[]): CounterRandom {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest();
   const [baseLow, baseHigh] = [digest.readUInt32LE(0), digest.readUInt32LE(4)];
-  const uint32At = (counter: number) => mixed(baseLow, baseHigh, counter);
-  const uniformAt = (counter: number) => uint32At(counter) / 2 ** 32;
+  const uint32At = (counter: number) => {
+    // base + (counter + 1) * golden: the generator adds golden once more.
+    const [countLow, countHigh] = [(counter + 1) >>> 0, Math.floor((counter + 1) / TWO_32)];
+    const high = highOfProduct(countLow, countHigh, GOLDEN_LOW, GOLDEN_HIGH);
+    const low = (Math.imul(countLow, GOLDEN_LOW) + baseLow) >>> 0;
+    return mixed(low, high + baseHigh + (low < baseLow ? 1 : 0));
+  };
+  const uniformAt = (counter: number) => uint32At(counter) / TWO_32;
   let position = 0;
   const next = () => uniformAt(position++);
-  return { uint32At, uniformAt, next, below: (bound) => Math.floor(next() * bound) };
+  return {
+    ...{ uint32At, uniformAt, next, below: (bound) => Math.floor(next() * bound) },
+    fill(values, bound) {
+      let low = baseLow | 0;
+      let high = baseHigh | 0;
+      for (let i = 0; i < values.length; i++) {
+        const before = low;
+        low = (low + GOLDEN_LOW) | 0;
+        high = (high + GOLDEN_HIGH + (low >>> 0 < before >>> 0 ? 1 : 0)) | 0;
+        values[i] = ((mixed(low, high) / TWO_32) * 2 - 1) * bound;
+      }
+    },
+  };
 }
+
+const TWO_32 = 2 ** 32;
 
 /** A new array in an order that depends on the generator only (Fisher-Yates). */
 export function shuffled<T>(items: readonly T[], random: CounterRandom): T[] {
@@ -39,43 +61,36 @@ export function shuffled<T>(items: readonly T[], random: CounterRandom): T[] {
   return result;
 }
 
-const TWO_32 = 2 ** 32;
+const GOLDEN_HIGH = 0x9e3779b9;
+const GOLDEN_LOW = 0x7f4a7c15;
 
 /**
- * High half of splitMix64(base + counter * golden), in halves of 32 bits: networks draw tens of millions of
- * weights, for which BigInt takes a minute.
+ * High half of SplitMix64's finaliser. Halves of 32 bits: networks draw tens of millions of weights, for which BigInt
+ * takes a minute.
  */
-function mixed(baseLow: number, baseHigh: number, counter: number): number {
-  // base + (counter + 1) * golden: the generator adds golden once more.
-  let high = multiplyHigh(counter + 1, 0x9e3779b9, 0x7f4a7c15);
-  let low = (lowProduct + baseLow) >>> 0;
-  high = (high + baseHigh + (low < baseLow ? 1 : 0)) >>> 0;
-  low = (low ^ ((low >>> 30) | (high << 2))) >>> 0;
-  high = (high ^ (high >>> 30)) >>> 0;
-  high = (multiplyHigh(low, 0xbf58476d, 0x1ce4e5b9) + Math.imul(high, 0x1ce4e5b9)) >>> 0;
-  low = lowProduct;
-  low = (low ^ ((low >>> 27) | (high << 5))) >>> 0;
-  high = (high ^ (high >>> 27)) >>> 0;
-  high = (multiplyHigh(low, 0x94d049bb, 0x133111eb) + Math.imul(high, 0x133111eb)) >>> 0;
+function mixed(lowBits: number, highBits: number): number {
+  let low = lowBits ^ ((lowBits >>> 30) | (highBits << 2));
+  let high = highBits ^ (highBits >>> 30);
+  high = highOfProduct(low, high, 0x1ce4e5b9, 0xbf58476d);
+  low = Math.imul(low, 0x1ce4e5b9);
+  low ^= (low >>> 27) | (high << 5);
+  high ^= high >>> 27;
+  high = highOfProduct(low, high, 0x133111eb, 0x94d049bb);
   return (high ^ (high >>> 31)) >>> 0;
 }
 
-/** The low half of the last product, beside its result: no object for each of millions of calls. */
-let lowProduct = 0;
-
-/** High half of a * (bHigh, bLow) modulo 2^64, a a whole number below 2^53; the low half goes to lowProduct. */
-function multiplyHigh(a: number, bHigh: number, bLow: number): number {
-  const aHigh = Math.floor(a / TWO_32);
-  const aLow = a >>> 0;
+/**
+ * Bits 32 to 63 of a product; bits 0 to 31 are `Math.imul(aLow, bLow)`. Put together from halves of halves: no number
+ * here is larger than a processor's whole numbers, so it is computed with these.
+ */
+function highOfProduct(aLow: number, aHigh: number, bLow: number, bHigh: number): number {
   const a0 = aLow & 0xffff;
   const a1 = aLow >>> 16;
   const b0 = bLow & 0xffff;
   const b1 = bLow >>> 16;
-  const low = a0 * b0;
-  const inner = a0 * b1;
-  const outer = a1 * b0;
-  const middle = (low >>> 16) + (inner & 0xffff) + (outer & 0xffff);
-  lowProduct = ((middle << 16) | (low & 0xffff)) >>> 0;
-  const carried = a1 * b1 + (inner >>> 16) + (outer >>> 16) + (middle >>> 16);
-  return (carried + Math.imul(aHigh, bLow) + Math.imul(aLow, bHigh)) >>> 0;
+  const inner = Math.imul(a0, b1);
+  const outer = Math.imul(a1, b0);
+  const middle = (Math.imul(a0, b0) >>> 16) + (inner & 0xffff) + (outer & 0xffff);
+  const carried = (inner >>> 16) + (outer >>> 16) + (middle >>> 16);
+  return (Math.imul(a1, b1) + carried + Math.imul(aLow, bHigh) + Math.imul(aHigh, bLow)) | 0;
 }

@@ -34,9 +34,7 @@ export function initialWeights(config: NetworkConfig, seed: number): Weights {
     if (spec.kind === 'gamma' || spec.kind === 'runningVariance') values?.fill(1);
     if (spec.kind === 'slope') values?.fill(0.25);
     if (values === undefined || spec.fanIn === 0) continue;
-    const bound = 1 / Math.sqrt(spec.fanIn);
-    const random = counterRandom(seed, spec.name);
-    for (let i = 0; i < values.length; i++) values[i] = (random.uniformAt(i) * 2 - 1) * bound;
+    counterRandom(seed, spec.name).fill(values, 1 / Math.sqrt(spec.fanIn));
   }
   return weights;
 }
