@@ -26,7 +26,7 @@ import {
   type OnStatistics,
 } from './index.js';
 
-type Activation = 'elu' | 'relu' | 'none';
+type Activation = 'elu' | 'relu';
 
 interface Block {
   size: readonly [number, number, number, number];
@@ -90,8 +90,8 @@ const blocks: Block[] = [
   { size: [3, 3, 5, 7], c: 3, expanded: 5, k: 3, activation: 'elu', biased: true },
   { size: [1, 2, 5, 6], c: 5, expanded: 17, k: 5, activation: 'relu', biased: false },
   { size: [2, 1, 9, 11], c: 1, expanded: 1, k: 7, activation: 'elu', biased: false },
-  { size: [1, 3, 4, 5], c: 17, expanded: 17, k: 3, activation: 'none', biased: true },
-  { size: [1, 2, 3, 5], c: 3, expanded: 3, k: 1, activation: 'elu', biased: true },
+  { size: [1, 3, 4, 5], c: 17, expanded: 17, k: 3, activation: 'relu', biased: true },
+  { size: [1, 2, 3, 5], c: 3, expanded: 3, k: 7, activation: 'elu', biased: true },
 ];
 
 const titleOf = ({ size, c, expanded, k, activation, biased }: Block) =>
@@ -190,6 +190,7 @@ describe('invertedResidual against the plain loops', function () {
       return invertedResidual(x as tf.Tensor, parameters, { epsilon: 1e-5, activation: 'elu' });
     };
     assertRefused(engines, /expandWeight \[5, 4, 1, 1, 1\]/, run({ expandWeight: [5, 4, 1, 1, 1] }));
+    assertRefused(engines, /kernel of a block is 3, 5 or 7/, run({ depthwiseWeight: [5, 1, 1, 1, 1] }));
     assertRefused(engines, /gamma1 \[3\] should be \[5\]/, run({ gamma1: [3] }));
     assertRefused(engines, /depthwise weights \[5, 1, 3, 3, 5\]/, run({ depthwiseWeight: [5, 1, 3, 3, 5] }));
     assertRefused(engines, /depthwise weights \[5, 1, 2, 2, 2\]/, run({ depthwiseWeight: [5, 1, 2, 2, 2] }));
@@ -256,11 +257,11 @@ describe('invertedResidualInfer', () => {
       });
       for (const other of others) assert.deepEqual(other, one, 'other bytes with other threads');
       // A chain of three sums of products: each rounding is of at most what the same chain gives for absolute
-      // values without activations (whose values and slopes are at most |u| and 1), and there are as many as
+      // values (which no activation changes; its values and slopes are at most |u| and 1), and there are as many as
       // terms, with eight more per link for normalisation and activation.
       const absolute = { ...trial, values: mapped(trial.values, Math.abs) };
       const away = mapped(statistics, (value, name) => (name.startsWith('mean') ? -Math.abs(value) : value));
-      const magnitudes = infer(reference, absolute, 'none', away as Statistics);
+      const magnitudes = infer(reference, absolute, 'relu', away as Statistics);
       const terms = block.c + block.k ** 3 + block.expanded + 3 * 8;
       expected.forEach((value, i) => {
         const bound = terms * 2 ** -24 * (magnitudes[i] ?? 0);

@@ -1,4 +1,4 @@
-import type { Activation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/kernels';
+import type { BlockActivation, IrbShape, IrbStatistics, IrbWeights } from '@lvnet/kernels';
 import { depthwiseShape, voxelsOf } from './convolution.js';
 import { mayKeep } from './gradients.js';
 import type { OnStatistics } from './normalisation.js';
@@ -28,7 +28,7 @@ type ParameterName = (typeof required)[number] | (typeof optional)[number];
 
 interface BlockAttributes {
   epsilon: number;
-  activation: Activation;
+  activation: BlockActivation;
   biased: boolean;
   /** From forward to backward; arrays rather than tensors, since nothing differentiates them. */
   kept: { statistics: IrbStatistics; saved: Float32Array | null; keepHidden: boolean };
@@ -141,7 +141,11 @@ function inputsOf(x: tf.Tensor, p: IrbParameters): { inputs: Record<string, tf.T
 function checkParameters(x: tf.Tensor, p: IrbParameters): void {
   const { c } = volumeOf(x.shape);
   const expanded = p.depthwiseWeight.shape[0];
-  depthwiseShape([...x.shape.slice(0, 4), expanded], p.depthwiseWeight.shape);
+  const { k } = depthwiseShape([...x.shape.slice(0, 4), expanded], p.depthwiseWeight.shape);
+  if (k === 1) {
+    const { shape } = p.depthwiseWeight;
+    throw mismatch(`depthwiseWeight [${shape.join(', ')}]: the kernel of a block is 3, 5 or 7.`, { shape });
+  }
   checkPointwise('expandWeight', p.expandWeight, [expanded, c]);
   checkPointwise('projectWeight', p.projectWeight, [c, expanded]);
   for (const name of ['expandBias', 'gamma1', 'beta1', 'depthwiseBias', 'gamma2', 'beta2'] as const) {
@@ -172,7 +176,7 @@ export type OnBlockStatistics = readonly [OnStatistics, OnStatistics, OnStatisti
 export function invertedResidual(
   x: tf.Tensor,
   p: IrbParameters,
-  o: { epsilon: number; activation: Activation; onStatistics?: OnBlockStatistics | undefined },
+  o: { epsilon: number; activation: BlockActivation; onStatistics?: OnBlockStatistics | undefined },
 ): tf.Tensor {
   const { inputs, biased } = inputsOf(x, p);
   const { n, d, h, w, c } = volumeOf(x.shape);
@@ -187,24 +191,26 @@ export function invertedResidual(
   return y;
 }
 
-const runBlockInfer = defineOperation<{ epsilon: number; activation: Activation; statistics: IrbStatistics }>(
-  {
-    name: 'LvnetInvertedResidualInfer',
-    run: (call) => {
-      const { statistics, ...o } = call.attributes;
-      const x = call.floats('x');
-      const y = call.room(x.length);
-      call.backend.kernels.irbInfer(shapeOf(call), x, weightsOf(call), o, statistics, y);
-      return [{ shape: call.shape('x'), values: y }];
-    },
+const runBlockInfer = defineOperation<{
+  epsilon: number;
+  activation: BlockActivation;
+  statistics: IrbStatistics;
+}>({
+  name: 'LvnetInvertedResidualInfer',
+  run: (call) => {
+    const { statistics, ...o } = call.attributes;
+    const x = call.floats('x');
+    const y = call.room(x.length);
+    call.backend.kernels.irbInfer(shapeOf(call), x, weightsOf(call), o, statistics, y);
+    return [{ shape: call.shape('x'), values: y }];
   },
-);
+});
 
 /** The block with running statistics; for inference, not differentiable. @throws Failure('SHAPE_MISMATCH') */
 export function invertedResidualInfer(
   x: tf.Tensor,
   p: IrbParameters,
-  o: { epsilon: number; activation: Activation; statistics: IrbStatistics },
+  o: { epsilon: number; activation: BlockActivation; statistics: IrbStatistics },
 ): tf.Tensor {
   const { inputs } = inputsOf(x, p);
   for (const [name, values] of Object.entries(o.statistics) as [string, Float32Array][]) {

@@ -76,11 +76,11 @@ static inline Part slopeAfter(Part h) {
   return one;
 }
 
+// Calls f with a block's activation as a constant.
 template <class F>
 static void byActivation(int kind, F f) {
   if (kind == ELU) f(std::integral_constant<int, ELU>{});
-  else if (kind == RELU) f(std::integral_constant<int, RELU>{});
-  else f(std::integral_constant<int, NONE>{});
+  else f(std::integral_constant<int, RELU>{});
 }
 
 // Calls f(first, std::integral_constant<int, N>) over `count` in steps of N, the rest one by one.

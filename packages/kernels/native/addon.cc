@@ -170,7 +170,7 @@ napi_value crossEntropy(Args& a) {
 }
 
 Irb irbOf(Args& a) {
-  return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.extent(5), a.kernel(6, true)};
+  return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.extent(5), a.blockKernel(6)};
 }
 // epsilon, activation, then twelve arrays
 IrbWeights irbWeights(Args& a, size_t i, const Irb& s) {
@@ -188,7 +188,7 @@ napi_value irbForward(Args& a) {
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const bool keepHidden = a.integer(30) != 0;
   const float epsilon = float(a.number(7));
-  const int act = a.integer(8);
+  const int act = a.blockActivation(8);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);
@@ -200,7 +200,7 @@ napi_value irbInfer(Args& a) {
   const Irb s = irbOf(a);
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const float epsilon = float(a.number(7));
-  const int act = a.integer(8);
+  const int act = a.blockActivation(8);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);
@@ -212,7 +212,7 @@ napi_value irbBackward(Args& a) {
   const Irb s = irbOf(a);
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const float epsilon = float(a.number(7));
-  const int act = a.integer(8);
+  const int act = a.blockActivation(8);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);

@@ -67,7 +67,7 @@ static void depthwiseRun(Depth s, const float* x, const float* packed, const Int
 }
 
 static void depthwiseAny(Depth s, const float* x, const float* w, const float* bias, bool reversed, float* y) {
-  byKernel(s.k, [&](auto k) {
+  byKernel<1, 3, 5, 7>(s.k, [&](auto k) {
     constexpr int K = decltype(k)::value;
     float* packed = sharedScratch(1, Width<K>::weights * (up(s.c) / L));
     packDepthwise<K>(w, s.c, reversed, packed);
@@ -134,7 +134,7 @@ static void depthwiseFilterRun(Depth s, const float* x, const float* dy, float* 
 }
 
 static void depthwiseBackwardFilter(Depth s, const float* x, const float* dy, float* dw, float* dbias) {
-  byKernel(s.k, [&](auto k) { depthwiseFilterRun<decltype(k)::value>(s, x, dy, dw); });
+  byKernel<1, 3, 5, 7>(s.k, [&](auto k) { depthwiseFilterRun<decltype(k)::value>(s, x, dy, dw); });
   if (dbias) {
     std::vector<double> sums(s.c);
     channelSums<1>(size_t(s.n) * s.d * s.h * s.w * s.c, s.c, sums.data(),

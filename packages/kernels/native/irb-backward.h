@@ -345,7 +345,7 @@ static void irbBackward(Irb s, const float* x, IrbWeights p, float epsilon, int 
   std::vector<float> sums, mean(kept.moments.mean, kept.moments.mean + s.c);
   const std::vector<float> centre = spreadTo(s.c, mean);
   int groups = 0;
-  byKernel(s.k, [&](auto k) {
+  byKernel<3, 5, 7>(s.k, [&](auto k) {
     byActivation(act, [&](auto a) {
       groups = walkBackward<decltype(k)::value, decltype(a)::value>(s, x, z, dp, p, one, two, gradient, centre.data(), grad.depthwise, sums);
     });

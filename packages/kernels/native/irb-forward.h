@@ -91,7 +91,7 @@ static void hiddenPass(const Irb& s, const float* x, const Expansion& e, const f
 static void makeHidden(const Irb& s, const float* x, const IrbWeights& p, float epsilon, int act, IrbStats t, bool measure, float* z) {
   const Expansion e = foldExpansion(s, p, folded1(s, p, t, epsilon));
   GroupMoments moments(Cut(hidden(s), 1).parts(), s.e);
-  byKernel(s.k, [&](auto k) {
+  byKernel<3, 5, 7>(s.k, [&](auto k) {
     constexpr int K = decltype(k)::value;
     const float* weights = packedDepthwise<K>(s, p.depthwise, false);
     byActivation(act, [&](auto a) { hiddenPass<K, decltype(a)::value>(s, x, e, weights, z, measure ? &moments : nullptr); });

@@ -82,7 +82,7 @@ static void irbInfer(Irb s, const float* x, IrbWeights p, float epsilon, int act
   packTransposed(p.project, s.c, s.e, three.scale.data(), project);
   const Cut cut(hidden(s), kInferBlocks, ringBytesHere());
   float* out = cut.groups > 1 ? sharedScratch(kInputParts, size_t(cut.groups) * rowsOf(s) * s.c) : y;
-  byKernel(s.k, [&](auto k) {
+  byKernel<3, 5, 7>(s.k, [&](auto k) {
     constexpr int K = decltype(k)::value;
     const float* depthwise = packedDepthwise<K>(s, p.depthwise, false);
     byActivation(act, [&](auto a) {

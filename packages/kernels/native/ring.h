@@ -157,12 +157,10 @@ struct Ring {
   static size_t scratchFloats(const Cut& c) { return size_t(Width<K>::points + Width<K>::results) * std::max(16, c.depth) * L; }
 };
 
-template <class F>
+// Calls f with the size of a kernel as a constant, one of these.
+template <int... Sizes, class F>
 static void byKernel(int k, F f) {
-  if (k == 3) f(std::integral_constant<int, 3>{});
-  else if (k == 5) f(std::integral_constant<int, 5>{});
-  else if (k == 7) f(std::integral_constant<int, 7>{});
-  else f(std::integral_constant<int, 1>{});
+  ((k == Sizes ? f(std::integral_constant<int, Sizes>{}) : void()), ...);
 }
 
 // Memory of a task, handed out piece by piece from one buffer of the thread.

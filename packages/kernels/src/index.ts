@@ -4,6 +4,7 @@
  */
 export type {
   Activation,
+  BlockActivation,
   AdamUpdate,
   ConvShape,
   DepthwiseShape,

@@ -14,6 +14,7 @@ export interface DepthwiseShape extends VolumeShape {
 }
 
 export type Activation = 'none' | 'elu' | 'relu';
+export type BlockActivation = Exclude<Activation, 'none'>;
 
 /** Per-channel batch normalisation; variance is the biased one. */
 export interface NormParameters {
@@ -28,6 +29,7 @@ export interface NormParameters {
 export interface IrbShape extends VolumeShape {
   c: number;
   expanded: number;
+  /** 3, 5 or 7 */
   k: number;
 }
 
@@ -59,7 +61,7 @@ export interface IrbStatistics {
 
 export interface IrbOptions {
   epsilon: number;
-  activation: Activation;
+  activation: BlockActivation;
   /**
    * Whether forward leaves its hidden tensor (`expanded` floats per voxel) to backward, which otherwise makes it
    * again from x: a quarter more time for a fifth of the memory. Never changes a result.

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { emptyLike, irbStatistics, irbWeights, numbers, relativeError } from './kernels.fixture.js';
-import type { Activation, IrbShape, IrbWeights, KernelSet } from './kernel-set.js';
+import type { Activation, BlockActivation, IrbShape, IrbWeights, KernelSet } from './kernel-set.js';
 import { kernelsOrSkip } from './addon.fixture.js';
 import type { NativeKernels } from './native.js';
 import { referenceKernels as reference } from './reference/index.js';
@@ -160,6 +160,21 @@ describe('native kernels against the plain loops', function () {
     assert.throws(run({}), /kernel size/);
     assert.throws(run({ k: 4 }), /kernel size/);
     assert.throws(run({ k: 3, h: 0 }), /below 1/);
+    const block = { n: 1, d: 1, h: 1, w: 1, c: 1, expanded: 1, k: 1 };
+    const infer = (k: number, activation: Activation) => () => {
+      const o = { epsilon: 1e-5, activation: activation as BlockActivation };
+      native.irbInfer(
+        { ...block, k },
+        one,
+        irbWeights({ ...block, k }, 1, true),
+        o,
+        irbStatistics(block),
+        one,
+      );
+    };
+    assert.throws(infer(1, 'elu'), /kernel size/);
+    assert.throws(infer(3, 'none'), /activation is not supported/);
+    infer(3, 'elu')();
     assert.throws(() => {
       native.averagePoolForward({ ...s, d: 3, h: 2, w: 2 }, one, one);
     }, /even/);
@@ -176,7 +191,7 @@ describe('native kernels against the plain loops', function () {
     }
   });
 
-  const blocks: [IrbShape, Activation, boolean][] = [
+  const blocks: [IrbShape, BlockActivation, boolean][] = [
     [{ n: 1, d: 2, h: 6, w: 9, c: 3, expanded: 6, k: 3 }, 'elu', true],
     [{ n: 2, d: 3, h: 5, w: 8, c: 8, expanded: 32, k: 5 }, 'elu', false],
     [{ n: 1, d: 1, h: 9, w: 10, c: 16, expanded: 16, k: 5 }, 'relu', false],

@@ -1,4 +1,4 @@
-import type { Activation, ResizeRule, Triple } from '@lvnet/kernels';
+import type { Activation, BlockActivation, ResizeRule, Triple } from '@lvnet/kernels';
 
 /**
  * The words in which networks are written. What a word does with a T depends on who reads: one reader draws the
@@ -61,7 +61,7 @@ export interface TransposedConvolution {
 export interface InvertedResidual {
   expansionRate: number;
   kernel: number;
-  activation: Activation;
+  activation: BlockActivation;
   bias: boolean;
 }
 

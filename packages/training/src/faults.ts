@@ -1,6 +1,6 @@
 import type { ComputeShard } from '@lvnet/exchange';
 import type { Network } from '@lvnet/networks';
-import { Failure } from '@lvnet/core';
+import { Failure, sleep } from '@lvnet/core';
 import { z } from 'zod';
 import { namedWeights, type TrainingState } from './state.js';
 import type { Reducer } from './stepper.js';
@@ -8,13 +8,17 @@ import { setTotalLoss, type VectorLayout } from './vector-layout.js';
 
 const kinds = ['flip', 'nan', 'nan-everywhere', 'spike', 'wrong', 'exit', 'abort', 'kill', 'hang'] as const;
 
+const where = {
+  /** Start of the worker's name; the random part of it is not known beforehand. */
+  worker: z.string(),
+  step: z.number().int().positive(),
+};
 const faultsSchema = z.array(
-  z.strictObject({
-    /** Start of the worker's name; the random part of it is not known beforehand. */
-    worker: z.string(),
-    step: z.number().int().positive(),
-    kind: z.enum(kinds),
-  }),
+  z.discriminatedUnion('kind', [
+    z.strictObject({ ...where, kind: z.enum(kinds) }),
+    /** Every shard takes so much longer from that step on, in which the processors are free. */
+    z.strictObject({ ...where, kind: z.literal('slow'), ms: z.number().positive() }),
+  ]),
 );
 
 /**
@@ -28,6 +32,7 @@ export interface Faults {
 }
 
 type Fault = z.infer<typeof faultsSchema>[number];
+type SlowFault = Extract<Fault, { kind: 'slow' }>;
 
 export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.env): Faults {
   let planned = readFaults(env).filter((fault) => worker.startsWith(fault.worker));
@@ -41,6 +46,9 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
   /** A bad sample stays bad, whoever computes it and how often. */
   const isBad = (step: number) =>
     planned.some((item) => item.step === step && item.kind === 'nan-everywhere');
+  const slow = planned.filter((fault): fault is SlowFault => fault.kind === 'slow');
+  const pauseMs = (step: number) =>
+    slow.filter((fault) => fault.step <= step).reduce((sum, fault) => sum + fault.ms, 0);
   return {
     async beforeStep(state, network) {
       const fault = take(state.step + 1, ['flip', 'exit', 'abort', 'kill', 'hang']);
@@ -50,7 +58,8 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
     },
     around: (reducer, layout) => ({
       ...reducer,
-      reduce(step, sha, compute) {
+      reduce(step, sha, computeShard) {
+        const compute = slowedDown(computeShard, pauseMs(step));
         if (isBad(step)) return reducer.reduce(step, sha, spoilFirstShard(compute));
         const fault = take(step, ['nan', 'spike', 'wrong']);
         if (fault === undefined) return reducer.reduce(step, sha, compute);
@@ -67,6 +76,13 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
     }),
   };
 }
+
+const slowedDown =
+  (compute: ComputeShard, pauseMs: number): ComputeShard =>
+  async (shard, out, skipped) => {
+    if (pauseMs > 0) await sleep(pauseMs);
+    return compute(shard, out, skipped);
+  };
 
 /** As if the samples of the first shard could not be computed. */
 const spoilFirstShard =
@@ -112,7 +128,7 @@ function readFaults(env: NodeJS.ProcessEnv): Fault[] {
       { variable: 'LVNET_FAULTS' },
       {
         message: 'LVNET_FAULTS is no list of faults.',
-        hint: `For example [{"worker":"w1","step":12,"kind":"nan"}]; kinds: ${kinds.join(', ')}.`,
+        hint: `For example [{"worker":"w1","step":12,"kind":"nan"}]; kinds: ${kinds.join(', ')}, and slow with its "ms".`,
         cause,
       },
     );

@@ -26,9 +26,11 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
 
   before(async function () {
     const root = realCt(this, 'lits-real/tiny');
-    experiment = tinyExperiment(root, { epochs: 60, everySteps: 10, batch: 4, shards: 4, workers: 3 });
+    experiment = tinyExperiment(root, {
+      ...{ epochs: 60, everySteps: 10, batch: 4, shards: 4, workers: 3, patch: [16, 16, 16] },
+    });
     split = await splitOfOne(root);
-    cluster = keep(await startTestCluster(join(folder.path(), 'cluster')));
+    cluster = keep(await startTestCluster(join(folder.path(), 'cluster'), { shardMs: 30 }));
     await cluster.startCoordinator();
     workers = [await cluster.startWorker('w1'), await cluster.startWorker('w2')];
     const run = await cluster.submit(experiment, split);

@@ -63,6 +63,11 @@ export interface ClusterOptions {
   /** Default: a directory in the folder. */
   storeUrl?: string;
   env?: NodeJS.ProcessEnv;
+  /**
+   * Each shard takes so much longer, in which the processors are free: a run lasts as long as what is to happen in
+   * it needs, not as long as it keeps the machine busy.
+   */
+  shardMs?: number;
 }
 
 export async function startTestCluster(folder: string, o: ClusterOptions = {}): Promise<TestCluster> {
@@ -83,6 +88,7 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
   };
   const store = await openStore(storeUrl, env);
   const registry = await openRegistry(control.url, 'lvnet-test');
+  const slow = o.shardMs === undefined ? [] : [{ worker: '', step: 1, kind: 'slow', ms: o.shardMs }];
   const processes: TestProcess[] = [];
 
   const start = (name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) => {
@@ -108,8 +114,15 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
     context,
     startCoordinator: (name = 'coordinator') =>
       start(name, ['coordinator', '--port', '0', '--host', '127.0.0.1']),
-    startWorker: (name, more) =>
-      start(name, ['worker', '--name', name, '--threads', '1', '--port', '0'], more),
+    startWorker(name, more = {}) {
+      const faults = [...slow, ...(JSON.parse(more['LVNET_FAULTS'] ?? '[]') as object[])];
+      const args = ['worker', '--name', name, '--threads', '1', '--port', '0'];
+      return start(
+        name,
+        args,
+        faults.length === 0 ? more : { ...more, LVNET_FAULTS: JSON.stringify(faults) },
+      );
+    },
     async submit(experiment, split, { again = false } = {}) {
       const { document } = await submitRun(await context(), experiment, { split, again });
       return document.run;

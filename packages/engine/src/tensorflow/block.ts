@@ -1,4 +1,4 @@
-import type { Activation, IrbStatistics } from '@lvnet/kernels';
+import type { Activation, BlockActivation, IrbStatistics } from '@lvnet/kernels';
 import { tf } from '../tfjs.js';
 import { pointwise, pointwiseFilter, pointwiseInput } from './convolution.js';
 import { depthwise, depthwiseFilter, depthwiseInput } from './depthwise.js';
@@ -9,7 +9,7 @@ import * as ops from './ops.js';
 /** Inverted-residual blocks. Nothing hidden is kept for the gradient, which makes it again from the input. */
 interface BlockAttributes {
   epsilon: number;
-  activation: Activation;
+  activation: BlockActivation;
   biased: boolean;
   kept: { statistics: IrbStatistics };
 }
@@ -120,7 +120,7 @@ const gradient: Kernel<BlockAttributes> = (inputs, { epsilon, activation, biased
 
 interface InferAttributes {
   epsilon: number;
-  activation: Activation;
+  activation: BlockActivation;
   statistics: IrbStatistics;
 }
 
