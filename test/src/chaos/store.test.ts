@@ -27,7 +27,9 @@ describe('an S3 store in trouble, in the middle of a run', function () {
       this.skip();
     }
     const root = realCt(this, 'lits-real/tiny');
-    experiment = tinyExperiment(root, { epochs: 60, everySteps: 10, batch: 4, shards: 4 });
+    experiment = tinyExperiment(root, {
+      ...{ epochs: 60, everySteps: 10, batch: 4, shards: 4, patch: [16, 16, 16] },
+    });
     split = await splitOfOne(root);
     const server = keep(await startS3Server());
     proxy = keep(await startS3Proxy(server.endpoint));
@@ -35,6 +37,7 @@ describe('an S3 store in trouble, in the middle of a run', function () {
       await startTestCluster(join(folder.path(), 'cluster'), {
         storeUrl: `s3://${server.bucket}/lab`,
         env: { ...server.env, AWS_ENDPOINT_URL: proxy.endpoint },
+        shardMs: 30,
       }),
     );
     await cluster.startCoordinator();
