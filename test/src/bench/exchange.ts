@@ -15,7 +15,7 @@ import { milliseconds, say, spread, writeResult, type Spread } from './support.j
 /** float32 elements: LV-Net's 1,659,282 parameters, 6.64 MB. */
 const length = 1_659_282;
 const blocks = 3;
-const rounds = Number(process.argv[2] ?? 300);
+const rounds = Number(process.argv[2] ?? 600);
 /**
  * The first half of a block warms up: ours is compiled while it runs, and costs twice as much until that is done; a
  * training has thousands of rounds.
