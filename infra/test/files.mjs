@@ -17,7 +17,6 @@ export const groups = /** @type {const} */ ({
 export const longest = [
   'test/chaos/faults',
   'test/integration/five-networks',
-  'test/simulation/simulation',
   'test/repo/sanitizers',
   'exchange/exchange.integration',
   'exchange/returning.integration',
@@ -48,8 +47,8 @@ export function listTests(root) {
     .sort((a, b) => placeOf(a) - placeOf(b) || (a.name < b.name ? -1 : 1));
 }
 
-/** What compares times: run when nothing else does. */
-export const alone = ['test/chaos/coordinator'];
+/** What compares times, and what has to be done within some: run when nothing else does. */
+export const alone = ['test/simulation/simulation', 'test/chaos/coordinator'];
 
 /** @param {TestFile} file */
 function placeOf({ group, name }) {
