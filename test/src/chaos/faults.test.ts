@@ -12,6 +12,7 @@ import { until } from '../support/until.js';
 import { weightsAtEnd, wordsOf } from '../support/outcome.js';
 
 const limitMs = 90_000;
+const shardMs = 30;
 
 /** One cluster of real processes; each fault strikes a run of its own, in the middle of it. */
 describe('a fault in the middle of a run leaves the same weights, and a reason', function () {
@@ -30,7 +31,7 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
       ...{ epochs: 60, everySteps: 10, batch: 4, shards: 4, workers: 3, patch: [16, 16, 16] },
     });
     split = await splitOfOne(root);
-    cluster = keep(await startTestCluster(join(folder.path(), 'cluster'), { shardMs: 30 }));
+    cluster = keep(await startTestCluster(join(folder.path(), 'cluster'), { shardMs }));
     await cluster.startCoordinator();
     workers = [await cluster.startWorker('w1'), await cluster.startWorker('w2')];
     const run = await cluster.submit(experiment, split);
@@ -77,6 +78,7 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
       // Back under its name it must not be taken for the dead one: then each step would wait for a second.
       const laterMs = median(gapsMs(times.commits(), strikeMs).slice(-30));
       assert.ok(laterMs < 600, `${String(laterMs)} ms for a later step`);
+      assert.ok(laterMs >= 2 * shardMs, `two shards in ${String(laterMs)} ms: the workers are not slow`);
       await until(() => workers[0]?.stderr().includes(signal) === true);
     });
   }
