@@ -52,6 +52,18 @@ describe('the update of a step', () => {
     { samples: 0, gradient: 0, statistics: 0 },
   ]);
 
+  for (const samples of [1, 3, 4, 6, 16])
+    it(`gives the bits of plain division by ${String(samples)} samples`, () => {
+      const values = reduced([{ samples, gradient: 1, statistics: 1 }]);
+      for (let i = 0; i < layout.gradientLength; i++) values[i] = Math.sin(i) * 10 ** ((i % 80) - 45);
+      const { before, next } = apply(values);
+      const gradient = values.slice(0, layout.gradientLength).map((value) => value / samples);
+      adamUpdate(kernels, before.weights.parameters, gradient, before.optimizer, {
+        ...{ learningRate: 0.5, weightDecay: 0.25, clipNorm: undefined },
+      });
+      assert.ok(bytesOf(next.weights.parameters).equals(bytesOf(before.weights.parameters)));
+    });
+
   it('takes the mean gradient over samples, the mean statistics over shards that have some', () => {
     const { before, next } = apply(sum);
     const gradient = new Float32Array(network.gradientLength).fill(2); // (2 * 1 + 1 * 4) / 3

@@ -18,16 +18,16 @@ export function applyReduced(
   summaries: readonly ShardSummary[],
   outcome: { sampleIds: readonly string[]; loss: number },
 ): TrainingState {
-  const { spec, network, layout } = parts;
+  const { spec, network, layout, kernels } = parts;
   const step = state.step + 1;
   const samples = summaries.reduce((sum, shard) => sum + shard.samples, 0);
   const filled = summaries.filter((shard) => shard.samples > 0).length;
   const { gradientLength, statisticsLength } = layout;
   if (scratch.length !== gradientLength) scratch = new Float32Array(gradientLength);
-  const gradient = divided(reduced.subarray(0, gradientLength), samples, scratch);
+  const gradient = divided(kernels, reduced.subarray(0, gradientLength), samples, scratch);
   const sums = reduced.subarray(gradientLength, gradientLength + statisticsLength);
-  const statistics = divided(sums, filled, new Float32Array(statisticsLength));
-  adamUpdate(parts.kernels, state.weights.parameters, gradient, state.optimizer, {
+  const statistics = divided(kernels, sums, filled, new Float32Array(statisticsLength));
+  adamUpdate(kernels, state.weights.parameters, gradient, state.optimizer, {
     learningRate: learningRateAt(spec, step),
     weightDecay: spec.optimizer.weightDecay,
     clipNorm: spec.optimizer.clipNorm,
@@ -46,7 +46,12 @@ export function applyReduced(
 /** The mean gradient's place, from step to step: fresh megabytes cost more than what is done with them. */
 let scratch = new Float32Array(0);
 
-function divided(sums: Float32Array, count: number, means: Float32Array): Float32Array {
-  for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
+function divided(kernels: KernelSet, sums: Float32Array, count: number, means: Float32Array): Float32Array {
+  const factor = 1 / count;
+  // A power of two: the product is the quotient, bit by bit, and ten times as fast.
+  if (Number.isInteger(Math.log2(count)) && Math.fround(factor) === factor) {
+    means.set(sums);
+    if (count !== 1) kernels.scaleInto(means, factor);
+  } else for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
   return means;
 }
