@@ -19,6 +19,10 @@ export interface CounterRandom {
   below(bound: number): number;
 }
 
+const TWO_32 = 2 ** 32;
+const GOLDEN_HIGH = 0x9e3779b9;
+const GOLDEN_LOW = 0x7f4a7c15;
+
 export function counterRandom(...key: readonly (string | number)[]): CounterRandom {
   const digest = createHash('sha256').update(JSON.stringify(key)).digest();
   const [baseLow, baseHigh] = [digest.readUInt32LE(0), digest.readUInt32LE(4)];
@@ -32,22 +36,18 @@ export function counterRandom(...key: readonly (string | number)[]): CounterRand
   const uniformAt = (counter: number) => uint32At(counter) / TWO_32;
   let position = 0;
   const next = () => uniformAt(position++);
-  return {
-    ...{ uint32At, uniformAt, next, below: (bound) => Math.floor(next() * bound) },
-    fill(values, bound) {
-      let low = baseLow | 0;
-      let high = baseHigh | 0;
-      for (let i = 0; i < values.length; i++) {
-        const before = low;
-        low = (low + GOLDEN_LOW) | 0;
-        high = (high + GOLDEN_HIGH + (low >>> 0 < before >>> 0 ? 1 : 0)) | 0;
-        values[i] = ((mixed(low, high) / TWO_32) * 2 - 1) * bound;
-      }
-    },
+  const fill = (values: Float32Array | Float64Array, bound: number) => {
+    let low = baseLow | 0;
+    let high = baseHigh | 0;
+    for (let i = 0; i < values.length; i++) {
+      const before = low;
+      low = (low + GOLDEN_LOW) | 0;
+      high = (high + GOLDEN_HIGH + (low >>> 0 < before >>> 0 ? 1 : 0)) | 0;
+      values[i] = ((mixed(low, high) / TWO_32) * 2 - 1) * bound;
+    }
   };
+  return { uint32At, uniformAt, fill, next, below: (bound) => Math.floor(next() * bound) };
 }
-
-const TWO_32 = 2 ** 32;
 
 /** A new array in an order that depends on the generator only (Fisher-Yates). */
 export function shuffled<T>(items: readonly T[], random: CounterRandom): T[] {
@@ -60,9 +60,6 @@ export function shuffled<T>(items: readonly T[], random: CounterRandom): T[] {
   }
   return result;
 }
-
-const GOLDEN_HIGH = 0x9e3779b9;
-const GOLDEN_LOW = 0x7f4a7c15;
 
 /**
  * High half of SplitMix64's finaliser. Halves of 32 bits: networks draw tens of millions of weights, for which BigInt
@@ -80,8 +77,8 @@ function mixed(lowBits: number, highBits: number): number {
 }
 
 /**
- * Bits 32 to 63 of a product; bits 0 to 31 are `Math.imul(aLow, bLow)`. Put together from halves of halves: no number
- * here is larger than a processor's whole numbers, so it is computed with these.
+ * Bits 32 to 63 of a product; bits 0 to 31 are `Math.imul(aLow, bLow)`. From halves of halves, whose products need no
+ * more than 32 bits: a processor's whole numbers do, where floating-point ones take five times as long.
  */
 function highOfProduct(aLow: number, aHigh: number, bLow: number, bHigh: number): number {
   const a0 = aLow & 0xffff;

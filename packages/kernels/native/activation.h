@@ -43,8 +43,6 @@ static inline void expNegative(const Part (&x)[N], Part (&e)[N]) {
   });
 }
 
-enum Activation { NONE = 0, ELU = 1, RELU = 2 };
-
 template <int ACT, int N>
 static inline void activateParts(Part (&x)[N]) {
   const Part zero{};
@@ -65,15 +63,12 @@ static inline void slopeParts(Part (&x)[N]) {
     lockstep<N>([&](int i) { x[i] = pick(x[i] > zero, one, e[i] + one); });
   }
   if constexpr (ACT == RELU) lockstep<N>([&](int i) { x[i] = pick(x[i] > zero, one, zero); });
-  if constexpr (ACT == NONE) lockstep<N>([&](int i) { x[i] = one; });
 }
 // The derivative by the value after activation.
 template <int ACT>
 static inline Part slopeAfter(Part h) {
   const Part zero{}, one = all(1.0f);
-  if (ACT == ELU) return one + smaller(zero, h);
-  if (ACT == RELU) return pick(h > zero, one, zero);
-  return one;
+  return ACT == ELU ? one + smaller(zero, h) : pick(h > zero, one, zero);
 }
 
 // Calls f with a block's activation as a constant.

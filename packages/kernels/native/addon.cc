@@ -169,8 +169,16 @@ napi_value crossEntropy(Args& a) {
   return a.good ? numberOf(a.env, K->crossEntropy(rows, classes, x, labels, dx)) : nothing(a.env);
 }
 
+// Networks have no blocks but these, and each other one costs a second to compile for every instruction set.
 Irb irbOf(Args& a) {
-  return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.extent(5), a.blockKernel(6)};
+  const Irb s{a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), a.extent(5), a.kernel(6, true)};
+  if (s.k == 1) a.fail("this kernel size is not supported in a block");
+  return s;
+}
+int activationOf(Args& a) {
+  const int act = a.integer(8);
+  if (act != ELU && act != RELU) a.fail("this activation is not supported in a block");
+  return act;
 }
 // epsilon, activation, then twelve arrays
 IrbWeights irbWeights(Args& a, size_t i, const Irb& s) {
@@ -188,7 +196,7 @@ napi_value irbForward(Args& a) {
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const bool keepHidden = a.integer(30) != 0;
   const float epsilon = float(a.number(7));
-  const int act = a.blockActivation(8);
+  const int act = activationOf(a);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);
@@ -200,7 +208,7 @@ napi_value irbInfer(Args& a) {
   const Irb s = irbOf(a);
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const float epsilon = float(a.number(7));
-  const int act = a.blockActivation(8);
+  const int act = activationOf(a);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);
@@ -212,7 +220,7 @@ napi_value irbBackward(Args& a) {
   const Irb s = irbOf(a);
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const float epsilon = float(a.number(7));
-  const int act = a.blockActivation(8);
+  const int act = activationOf(a);
   const float* x = a.floats(9, v * s.c);
   const IrbWeights p = irbWeights(a, 10, s);
   const IrbStats t = irbStats(a, 22, s);

@@ -36,17 +36,6 @@ struct Args {
     if (v % 2 == 0 || (depthwise && v > 7)) fail("this kernel size is not supported");
     return v;
   }
-  // Of blocks: networks have no others, and each costs a second to compile for every instruction set.
-  int32_t blockKernel(size_t i) {
-    const int32_t v = kernel(i, true);
-    if (v == 1) fail("this kernel size is not supported");
-    return v;
-  }
-  int32_t blockActivation(size_t i) {
-    const int32_t v = integer(i);
-    if (v != 1 && v != 2) fail("this activation is not supported in a block");
-    return v;
-  }
   int32_t integer(size_t i) {
     int32_t v = 0;
     if (i >= count || napi_get_value_int32(env, values[i], &v) != napi_ok) fail("a number was expected");

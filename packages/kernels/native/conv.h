@@ -97,7 +97,7 @@ static void denseRun(Conv s, const float* x, const float* packed, const float* b
 
 static void convForward(Conv s, const float* x, const float* w, const float* bias, float* y) {
   if (s.k == 1) return pointwiseForward(s.n * s.d * s.h * s.w, s.ci, s.co, x, w, bias, y);
-  if (s.ci == 1 && s.k <= 7) return byKernel<1, 3, 5, 7>(s.k, [&](auto k) { stemForward<decltype(k)::value>(s, x, w, bias, y); });
+  if (s.ci == 1 && s.k <= 7) return byKernel<3, 5, 7>(s.k, [&](auto k) { stemForward<decltype(k)::value>(s, x, w, bias, y); });
   const int taps = s.k * s.k * s.k, cop = up(s.co);
   float* packed = sharedScratch(1, size_t(taps) * s.ci * cop);
   for (int t = 0; t < taps; t++)
@@ -152,7 +152,7 @@ static void convBackwardFilter(Conv s, const float* x, const float* dy, float* d
   const int rows = s.n * s.d * s.h * s.w;
   if (dbias) sumChannels(size_t(rows) * s.co, s.co, dy, dbias);
   if (s.k == 1) return pointwiseBackwardFilter(rows, s.ci, s.co, x, dy, dw);
-  if (s.ci == 1 && s.k <= 7) return byKernel<1, 3, 5, 7>(s.k, [&](auto k) { stemFilter<decltype(k)::value>(s, x, dy, dw); });
+  if (s.ci == 1 && s.k <= 7) return byKernel<3, 5, 7>(s.k, [&](auto k) { stemFilter<decltype(k)::value>(s, x, dy, dw); });
   const int taps = s.k * s.k * s.k, half = s.k / 2, cop = up(s.co), lines = s.n * s.d * s.h;
   const float* padded = paddedRows(s, x, s.ci);
   const size_t pitch = size_t(s.w + 2 * half) * s.ci, length = size_t(taps) * s.ci * cop;

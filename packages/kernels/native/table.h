@@ -7,6 +7,7 @@ struct Conv { int n, d, h, w, ci, co, k; };
 struct Depth { int n, d, h, w, c, k; };
 struct Irb { int n, d, h, w, c, e, k; };
 struct Norm { const float *mean, *variance, *gamma, *beta; float epsilon; };
+enum Activation { NONE = 0, ELU = 1, RELU = 2 };
 
 struct IrbWeights {
   float *expand, *expandBias, *gamma1, *beta1, *depthwise, *depthwiseBias, *gamma2, *beta2, *project, *projectBias,

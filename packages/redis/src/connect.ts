@@ -8,7 +8,7 @@ import { parseRedisUrl, redactUrl, type RedisAddress } from './address.js';
  * Required, as an import would first search the whole package for its names; and not before somebody connects: the
  * exchange's thread has a client of its own and never does.
  */
-const client = () => createRequire(import.meta.url)('ioredis') as typeof ioredis;
+const library = () => createRequire(import.meta.url)('ioredis') as typeof ioredis;
 
 /**
  * command: ordinary calls, each with a deadline; survives short outages.
@@ -42,7 +42,7 @@ const COMMAND_TIMEOUT_MS = 10_000;
  * @throws Failure('REDIS_DENIED') when the server refuses the login
  */
 export async function connectRedis(url: string, o: ConnectOptions): Promise<Redis> {
-  const redis = new (client().Redis)(optionsOf(parseRedisUrl(url), o));
+  const redis = new (library().Redis)(optionsOf(parseRedisUrl(url), o));
   let lastError: Error | undefined;
   let denied: ((error: Error) => void) | undefined;
   redis.on('error', (error: Error) => {

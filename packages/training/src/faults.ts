@@ -16,14 +16,15 @@ const where = {
 const faultsSchema = z.array(
   z.discriminatedUnion('kind', [
     z.strictObject({ ...where, kind: z.enum(kinds) }),
-    /** Every shard takes so much longer from that step on, in which the processors are free. */
+    /** From that step on every shard takes so much longer, in which the processors are free. */
     z.strictObject({ ...where, kind: z.literal('slow'), ms: z.number().positive() }),
   ]),
 );
 
 /**
  * Fire drills: LVNET_FAULTS names faults to be had on purpose, as
- * [{"worker":"w2","step":12,"kind":"nan"}]. Each happens once, at its worker and step, and says so on stderr.
+ * [{"worker":"w2","step":12,"kind":"nan"}]. Each happens once, at its worker and step, and says so on stderr;
+ * "slow" stays, and its "ms" is what every shard takes longer.
  */
 export interface Faults {
   beforeStep(state: TrainingState, network: Network): Promise<void>;
@@ -40,15 +41,23 @@ export function injectFaults(worker: string, env: NodeJS.ProcessEnv = process.en
     const fault = planned.find((item) => item.step === step && wanted.includes(item.kind));
     if (fault === undefined) return undefined;
     planned = planned.filter((item) => item !== fault);
-    process.stderr.write(`fault ${fault.kind} at step ${String(step)} of ${worker}\n`);
+    tell(fault, step);
     return fault;
   };
+  const tell = ({ kind }: Fault, step: number) =>
+    process.stderr.write(`fault ${kind} at step ${String(step)} of ${worker}\n`);
   /** A bad sample stays bad, whoever computes it and how often. */
   const isBad = (step: number) =>
     planned.some((item) => item.step === step && item.kind === 'nan-everywhere');
-  const slow = planned.filter((fault): fault is SlowFault => fault.kind === 'slow');
-  const pauseMs = (step: number) =>
-    slow.filter((fault) => fault.step <= step).reduce((sum, fault) => sum + fault.ms, 0);
+  const slow = planned.find((fault): fault is SlowFault => fault.kind === 'slow');
+  let isSlow = false;
+  /** Also for a worker that comes after the step. */
+  const pauseMs = (step: number): number => {
+    if (slow === undefined || step < slow.step) return 0;
+    if (!isSlow) tell(slow, step);
+    isSlow = true;
+    return slow.ms;
+  };
   return {
     async beforeStep(state, network) {
       const fault = take(state.step + 1, ['flip', 'exit', 'abort', 'kill', 'hang']);

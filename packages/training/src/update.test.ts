@@ -62,6 +62,9 @@ describe('the update of a step', () => {
         ...{ learningRate: 0.5, weightDecay: 0.25, clipNorm: undefined },
       });
       assert.ok(bytesOf(next.weights.parameters).equals(bytesOf(before.weights.parameters)));
+      // Of the weights alone Adam's first step hides the gradient's size.
+      for (const moment of ['m', 'v'] as const)
+        assert.ok(bytesOf(next.optimizer[moment]).equals(bytesOf(before.optimizer[moment])), moment);
     });
 
   it('takes the mean gradient over samples, the mean statistics over shards that have some', () => {

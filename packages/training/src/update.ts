@@ -47,11 +47,12 @@ export function applyReduced(
 let scratch = new Float32Array(0);
 
 function divided(kernels: KernelSet, sums: Float32Array, count: number, means: Float32Array): Float32Array {
-  const factor = 1 / count;
-  // A power of two: the product is the quotient, bit by bit, and ten times as fast.
-  if (Number.isInteger(Math.log2(count)) && Math.fround(factor) === factor) {
+  if (Number.isInteger(Math.log2(count))) {
+    // By a power of two, quotient and product are the same bits, and a kernel has the product.
     means.set(sums);
-    if (count !== 1) kernels.scaleInto(means, factor);
-  } else for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
+    kernels.scaleInto(means, 1 / count);
+    return means;
+  }
+  for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
   return means;
 }

@@ -1,13 +1,13 @@
 // npm run bench exchange [ROUNDS]: a gradient of LV-Net's size averaged among processes, against PyTorch's all_reduce over Gloo.
 import { fork, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { startPrivateRedis } from '@lvnet/redis';
+import { freePort } from '@lvnet/store/testing';
 import { repository } from '../support/data.js';
 import { findTorchPython } from './pytorch.js';
 import { milliseconds, say, spread, writeResult, type Spread } from './support.js';
@@ -128,13 +128,4 @@ async function gloo(rank: number, members: number, port: number): Promise<Times>
   child.stdout.on('data', (data: Buffer) => (text += data.toString()));
   await once(child, 'close');
   return JSON.parse(text) as Times;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

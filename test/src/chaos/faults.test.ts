@@ -80,6 +80,7 @@ describe('a fault in the middle of a run leaves the same weights, and a reason',
       const laterMs = median(gapsMs(times.commits(), strikeMs).slice(-30));
       assert.ok(laterMs < 600, `${String(laterMs)} ms for a later step`);
       assert.ok(laterMs >= 2 * shardMs, `two shards in ${String(laterMs)} ms: the workers are not slow`);
+      assert.match(workers[0]?.stderr() ?? '', /fault slow at step \d+ of w1/);
       await until(() => workers[0]?.stderr().includes(signal) === true);
     });
   }

@@ -115,13 +115,11 @@ export async function startTestCluster(folder: string, o: ClusterOptions = {}): 
     startCoordinator: (name = 'coordinator') =>
       start(name, ['coordinator', '--port', '0', '--host', '127.0.0.1']),
     startWorker(name, more = {}) {
-      const faults = [...slow, ...(JSON.parse(more['LVNET_FAULTS'] ?? '[]') as object[])];
+      const given = more['LVNET_FAULTS'] ?? o.env?.['LVNET_FAULTS'];
+      const others = JSON.parse(given ?? '[]') as object[];
+      const faults = JSON.stringify([...slow, ...others]);
       const args = ['worker', '--name', name, '--threads', '1', '--port', '0'];
-      return start(
-        name,
-        args,
-        faults.length === 0 ? more : { ...more, LVNET_FAULTS: JSON.stringify(faults) },
-      );
+      return start(name, args, { ...more, LVNET_FAULTS: faults });
     },
     async submit(experiment, split, { again = false } = {}) {
       const { document } = await submitRun(await context(), experiment, { split, again });
