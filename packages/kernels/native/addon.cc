@@ -295,7 +295,7 @@ napi_value adamStep(Args& a) {
   float *weights = a.floats(0, to), *m = a.floats(2, to), *v = a.floats(3, to);
   const float* gradient = a.floats(1, to);
   const Adam c{float(a.number(6)),  float(a.number(7)),  float(a.number(8)),  float(a.number(9)),
-               float(a.number(10)), float(a.number(11)), float(a.number(12)), float(a.number(13))};
+               float(a.number(10)), float(a.number(11)), float(a.number(12)), float(a.number(13)), float(a.number(14))};
   if (!a.good || to <= from) return nothing(a.env);
   const size_t part = 1 << 16;
   parallel(int((to - from + part - 1) / part), [&](int task, int) {
@@ -370,8 +370,8 @@ napi_value init(napi_env env, napi_value exports) {
   ADD_FREE(fromBf16);
   ADD_FREE(scaleInto);
   ADD_FREE(isAllFinite);
-  ADD_FREE(checksum);
-  ADD_FREE(sumOfSquares);
+  ADD(checksum);
+  ADD(sumOfSquares);
   ADD_FREE(allocate);
   ADD(adamStep);
   ADD(fmaPeak);

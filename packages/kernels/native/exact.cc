@@ -1,6 +1,8 @@
 // Compiled with -ffp-contract=off: bits must equal those of the plain TypeScript loops.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "lines.h"
 #include "pool.h"
@@ -37,11 +39,26 @@ bool exactAllFinite(const float* x, size_t count) {
   return bad == 0;
 }
 
-// Word i belongs to lane i % 8; a step of a lane, and the folding of the eight, is one to one modulo 2^53, so a change
-// within one word always shows, and the factor's order is long enough for changes of high bits to differ from word to
-// word.
+// of(x, count) of parts of a fixed length, on all threads, folded in order: the same bits for any number of them.
+template <class T, class Of, class Fold>
+static T foldedParts(const float* x, size_t count, Of of, Fold fold) {
+  constexpr size_t part = 1 << 16;
+  const size_t parts = (count + part - 1) / part;
+  std::vector<T> values(parts);
+  parallel(int(parts), [&](int task, int) {
+    const size_t from = task * part;
+    values[task] = of(x + from, std::min(part, count - from));
+  });
+  T total = 0;
+  for (T value : values) total = fold(total, value);
+  return total;
+}
+
+// Word i belongs to lane i % 8; a step of a lane, and the folding of lanes and parts, is one to one modulo 2^53, so a
+// change within one word always shows, and the factor's order is long enough for changes of high bits to differ from
+// word to word.
 static inline uint64_t mixed(uint64_t sum, uint64_t word) { return ((sum ^ word) * 0x9e3779b97f4a7c15u) & 0x1fffffffffffffu; }
-double exactChecksum(const float* x, size_t count) {
+static uint64_t checksumOf(const float* x, size_t count) {
   uint64_t lanes[8] = {0};
   const auto add = [&](size_t i, int lane) {
     uint32_t word;
@@ -54,11 +71,12 @@ double exactChecksum(const float* x, size_t count) {
   for (int l = 0; i < count; i++, l++) add(i, l);
   uint64_t total = 0;
   for (uint64_t lane : lanes) total = mixed(total, lane);
-  return double(total);
+  return total;
 }
+double exactChecksum(const float* x, size_t count) { return double(foldedParts<uint64_t>(x, count, checksumOf, mixed)); }
 
-// Element i belongs to sum i % 8; the eight are added in order.
-double exactSumOfSquares(const float* x, size_t count) {
+// Element i of a part belongs to sum i % 8; the eight are added in order, and so are the parts.
+static double sumOfSquaresOf(const float* x, size_t count) {
   double sums[8] = {0};
   size_t i = 0;
   for (; i + 8 <= count; i += 8)
@@ -68,10 +86,13 @@ double exactSumOfSquares(const float* x, size_t count) {
   for (double sum : sums) total += sum;
   return total;
 }
+double exactSumOfSquares(const float* x, size_t count) {
+  return foldedParts<double>(x, count, sumOfSquaresOf, [](double a, double b) { return a + b; });
+}
 
 void exactAdam(float* weights, const float* gradient, float* m, float* v, size_t from, size_t to, const Adam& a) {
   for (size_t i = from; i < to; i++) {
-    const float g = gradient[i] + a.weightDecay * weights[i];
+    const float g = gradient[i] / a.samples + a.weightDecay * weights[i];
     const float mi = a.beta1 * m[i] + a.rest1 * g;
     const float vi = a.beta2 * v[i] + (a.rest2 * g) * g;
     const float root = std::sqrt(vi) / a.rootCorrection2 + a.epsilon;

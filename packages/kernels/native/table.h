@@ -50,7 +50,7 @@ const KernelTable* tableBaseline();
 
 // exact.cc: each operation rounded to float32, no contraction, the same bits everywhere.
 struct Adam {
-  float beta1, rest1, beta2, rest2, epsilon, weightDecay, stepSize, rootCorrection2;
+  float samples, beta1, rest1, beta2, rest2, epsilon, weightDecay, stepSize, rootCorrection2;
 };
 void exactSum(float* sum, const float* a, const float* b, size_t count);
 void exactWiden(float* into, const uint16_t* from, size_t count);

@@ -72,7 +72,9 @@ export interface IrbOptions {
 /** Moments and rates of one Adam update over elements from..to-1; `step` counts from 1. */
 export interface AdamUpdate {
   weights: Float32Array;
+  /** Sum over so many samples: the update takes the mean. */
   gradient: Float32Array;
+  samples: number;
   m: Float32Array;
   v: Float32Array;
   from: number;
@@ -215,7 +217,10 @@ export interface KernelSet extends DenseKernels {
   isAllFinite(values: Float32Array): boolean;
   /** Of the bits, an integer below 2^53: another one after any change within one value, and as good as surely after any other. */
   checksum(values: Float32Array): number;
-  /** In float64 and a fixed order: element i belongs to sum i mod 8, the eight are added in order. */
+  /**
+   * In float64 and a fixed order: parts of 65,536 elements; element i of a part belongs to sum i mod 8, the eight are
+   * added in order, and so are the parts.
+   */
   sumOfSquares(values: Float32Array): number;
   /** PyTorch's Adam with coupled weight decay; each operation rounded to float32 in a fixed order. */
   adamStep(update: AdamUpdate): void;

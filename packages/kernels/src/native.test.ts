@@ -273,6 +273,7 @@ describe('native kernels against the plain loops', function () {
         epsilon: 1e-8,
         weightDecay: 1e-5,
         step: 7,
+        samples: 3,
       };
       const scaled = numbers(length, 7);
       kernels.scaleInto(scaled, 1 / 3);

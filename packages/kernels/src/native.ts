@@ -148,7 +148,17 @@ function bind(addon: Addon): NativeKernels {
       call(
         'adamStep',
         ...[u.weights, u.gradient, u.m, u.v, u.from, u.to],
-        ...[c.beta1, c.rest1, c.beta2, c.rest2, c.epsilon, c.weightDecay, c.stepSize, c.rootCorrection2],
+        ...[
+          u.samples,
+          c.beta1,
+          c.rest1,
+          c.beta2,
+          c.rest2,
+          c.epsilon,
+          c.weightDecay,
+          c.stepSize,
+          c.rootCorrection2,
+        ],
       );
     },
   };

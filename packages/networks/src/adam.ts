@@ -14,6 +14,8 @@ export interface AdamOptions {
   learningRate: number;
   /** Coupled: added to the gradient before the moments, as PyTorch's Adam does. */
   weightDecay: number;
+  /** The given gradient is the sum over so many samples, of which Adam takes the mean; 1 where it is not said. */
+  samples?: number;
   clipNorm?: number | undefined;
 }
 
@@ -22,7 +24,7 @@ export function initialAdam(network: Network): AdamState {
   return { m: new Float32Array(gradientLength), v: new Float32Array(gradientLength), step: 0 };
 }
 
-/** Updates weights and moments in place (betas 0.9 and 0.999, epsilon 1e-8). */
+/** Updates weights and moments in place (betas 0.9 and 0.999, epsilon 1e-8); the gradient stays as it is. */
 export function adamUpdate(
   kernels: KernelSet,
   parameters: Float32Array,
@@ -30,11 +32,13 @@ export function adamUpdate(
   state: AdamState,
   o: AdamOptions,
 ): void {
-  if (o.clipNorm !== undefined) clip(gradient, o.clipNorm);
+  const { samples = 1, clipNorm } = o;
   state.step++;
   kernels.adamStep({
     weights: parameters,
-    gradient,
+    ...(clipNorm === undefined
+      ? { gradient, samples }
+      : { gradient: clipped(gradient, samples, clipNorm), samples: 1 }),
     m: state.m,
     v: state.v,
     from: 0,
@@ -48,14 +52,16 @@ export function adamUpdate(
   });
 }
 
-/** Scales the gradient to the norm where it is longer; the norm is summed in float64, in order. */
-function clip(gradient: Float32Array, norm: number): void {
+/** The mean gradient, scaled to the norm where it is longer; the norm is summed in float64, in order. */
+function clipped(gradient: Float32Array, samples: number, norm: number): Float32Array {
+  const mean = gradient.map((value) => value / samples);
   let sum = 0;
-  for (const value of gradient) sum += value * value;
+  for (const value of mean) sum += value * value;
   const length = Math.sqrt(sum);
-  if (length <= norm) return;
+  if (length <= norm) return mean;
   const factor = Math.fround(norm / length);
-  for (let i = 0; i < gradient.length; i++) gradient[i] = (gradient[i] ?? 0) * factor;
+  for (let i = 0; i < mean.length; i++) mean[i] = (mean[i] ?? 0) * factor;
+  return mean;
 }
 
 /** The moments by parameter name, as views. */

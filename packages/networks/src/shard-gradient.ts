@@ -21,7 +21,7 @@ export interface ShardOptions {
   /** Weights of the deep-supervision heads. */
   eta: readonly number[];
   order: 'coarse-to-fine' | 'fine-to-coarse';
-  /** Zeroed memory for the gradients, where they are wanted in a certain place. */
+  /** Where the gradients are wanted; whatever is there is overwritten. */
   into?: Float32Array;
   /** Sees each head's logits [samples, slices, rows, columns, classes], valid during the call only. */
   onLogits?: (head: string, logits: Float32Array) => void;

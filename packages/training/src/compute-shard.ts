@@ -21,7 +21,8 @@ export async function computeShard(
   out: Float32Array,
   phases: PhaseSeconds,
 ): Promise<boolean> {
-  out.fill(0);
+  // Gradients fill their place themselves; what follows them is filled in part.
+  (samples.length === 0 ? out : out.subarray(layout.gradientLength)).fill(0);
   if (samples.length === 0) return true;
   const dataMs = performance.now();
   const block = await stackBlocks(samples, spec.slices, cases);

@@ -23,16 +23,18 @@ export function applyReduced(
   const samples = summaries.reduce((sum, shard) => sum + shard.samples, 0);
   const filled = summaries.filter((shard) => shard.samples > 0).length;
   const { gradientLength, statisticsLength } = layout;
-  if (scratch.length !== gradientLength) scratch = new Float32Array(gradientLength);
-  const gradient = divided(kernels, reduced.subarray(0, gradientLength), samples, scratch);
+  const gradient = reduced.subarray(0, gradientLength);
   const sums = reduced.subarray(gradientLength, gradientLength + statisticsLength);
-  const statistics = divided(kernels, sums, filled, new Float32Array(statisticsLength));
   adamUpdate(kernels, state.weights.parameters, gradient, state.optimizer, {
     learningRate: learningRateAt(spec, step),
     weightDecay: spec.optimizer.weightDecay,
+    samples,
     clipNorm: spec.optimizer.clipNorm,
   });
-  applyStatistics(state.weights, statistics);
+  applyStatistics(
+    state.weights,
+    sums.map((sum) => sum / filled),
+  );
   const sha = weightsSha256(namedWeights(network, state.weights));
   return {
     ...state,
@@ -41,18 +43,4 @@ export function applyReduced(
     digest: nextDigest(state.digest, step, outcome.sampleIds, sha),
     lossHistory: [...state.lossHistory, outcome.loss].slice(-keptLosses),
   };
-}
-
-/** The mean gradient's place, from step to step: fresh megabytes cost more than what is done with them. */
-let scratch = new Float32Array(0);
-
-function divided(kernels: KernelSet, sums: Float32Array, count: number, means: Float32Array): Float32Array {
-  if (Number.isInteger(Math.log2(count))) {
-    // By a power of two, quotient and product are the same bits, and a kernel has the product.
-    means.set(sums);
-    kernels.scaleInto(means, 1 / count);
-    return means;
-  }
-  for (let i = 0; i < sums.length; i++) means[i] = (sums[i] ?? 0) / count;
-  return means;
 }

@@ -53,19 +53,26 @@ export const vectors: Pick<KernelSet, VectorKernel> = {
   checksum(values) {
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
     const mixed = (sum: bigint, word: bigint) => BigInt.asUintN(53, (sum ^ word) * 0x9e3779b97f4a7c15n);
-    const lanes = Array.from({ length: 8 }, () => 0n);
-    for (const [i, word] of words.entries()) lanes[i % 8] = mixed(lanes[i % 8] ?? 0n, BigInt(word));
-    return Number(lanes.reduce(mixed, 0n));
+    const sums = partsOf(words).map((part) => {
+      const lanes = Array.from({ length: 8 }, () => 0n);
+      for (const [i, word] of part.entries()) lanes[i % 8] = mixed(lanes[i % 8] ?? 0n, BigInt(word));
+      return lanes.reduce(mixed, 0n);
+    });
+    return Number(sums.reduce(mixed, 0n));
   },
   sumOfSquares(values) {
-    const sums = new Float64Array(8);
-    for (let i = 0; i < values.length; i++) sums[i % 8] = (sums[i % 8] ?? 0) + at(values, i) ** 2;
+    const sums = partsOf(values).map((part) => {
+      const lanes = new Float64Array(8);
+      for (const [i, value] of part.entries()) lanes[i % 8] = (lanes[i % 8] ?? 0) + value ** 2;
+      return lanes.reduce((total, sum) => total + sum, 0);
+    });
     return sums.reduce((total, sum) => total + sum, 0);
   },
   adamStep(u: AdamUpdate) {
     const c = adamConstants(u);
     for (let i = u.from; i < u.to; i++) {
-      const gradient = fround(at(u.gradient, i) + fround(c.weightDecay * at(u.weights, i)));
+      const mean = fround(at(u.gradient, i) / u.samples);
+      const gradient = fround(mean + fround(c.weightDecay * at(u.weights, i)));
       const m = fround(fround(c.beta1 * at(u.m, i)) + fround(c.rest1 * gradient));
       const v = fround(fround(c.beta2 * at(u.v, i)) + fround(fround(c.rest2 * gradient) * gradient));
       const root = fround(fround(fround(Math.sqrt(v)) / c.rootCorrection2) + c.epsilon);
@@ -75,6 +82,15 @@ export const vectors: Pick<KernelSet, VectorKernel> = {
     }
   },
 };
+
+/** Of a fixed length, as several threads take them. */
+function partsOf<A extends Float32Array | Uint32Array>(values: A): A[] {
+  const length = 2 ** 16;
+  return Array.from(
+    { length: Math.ceil(values.length / length) },
+    (_, i) => values.subarray(i * length, (i + 1) * length) as A,
+  );
+}
 
 /** What every element shares, in float32: corrections by repeated multiplication, not Math.pow. */
 export function adamConstants(u: AdamUpdate) {
