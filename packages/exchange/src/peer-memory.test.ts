@@ -3,6 +3,7 @@ import { createLocalSegments } from '@lvnet/kernels';
 import { bucketTable, type Bucket } from './buckets.js';
 import { createPeerMemory } from './peer-memory.js';
 import type { TensorKey } from './tensor-keys.js';
+import { addParts, partOf } from './wire.js';
 
 const buckets = bucketTable(40);
 const wire = { format: 'bf16', roundedLength: 37 } as const;
@@ -22,8 +23,11 @@ function pair() {
   const address = writer.address ?? '';
   const read = (of: TensorKey, first?: string) => {
     const bucket = buckets[of.bucket] as Bucket;
+    const found = reader.find(of, bucket, first);
+    if (found === undefined) return undefined;
     const values = new Float32Array(bucket.end - bucket.start);
-    return reader.read(of, bucket, values, first) === undefined ? undefined : values;
+    addParts({ sources: [found], order: [0] }, partOf(wire, bucket, values));
+    return values;
   };
   const put = (of: TensorKey, scale = 1) => {
     const bucket = buckets[of.bucket] as Bucket;
@@ -56,7 +60,7 @@ describe('memory that members share', () => {
     const [bucket] = buckets as [Bucket];
     writer.put(key(1, 0), bucket, valuesOf(bucket), sha);
     reader.open('w', address);
-    assert.equal(reader.read(key(1, 0), bucket, valuesOf(bucket), undefined), sha);
+    assert.equal(reader.find(key(1, 0), bucket, undefined)?.weightsSha256, sha);
   });
 
   it('keeps what it has until it is released, and refuses what has no room', () => {
@@ -68,8 +72,11 @@ describe('memory that members share', () => {
     assert.equal(put(key(7, 0), 2), true, 'there already');
     assert.equal(put(key(11, 0)), false);
     assert.deepEqual(read(key(7, 0)), valuesOf(buckets[0] as Bucket));
+    const before = reader.find(key(7, 0), buckets[0] as Bucket, 'w');
     writer.release(7);
+    assert.equal(before?.isStill(), true);
     assert.equal(put(key(11, 0)), true);
+    assert.equal(before.isStill(), false);
     assert.equal(read(key(7, 0)), undefined, 'its place was taken');
     assert.ok(read(key(8, 0)) !== undefined);
     writer.clear();

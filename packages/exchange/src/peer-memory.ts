@@ -2,13 +2,14 @@ import {
   segmentMarkBytes,
   segmentNameBytes,
   slotBytes,
+  slotValues,
   type OwnSegment,
   type Segments,
   type SlotTable,
 } from '@lvnet/kernels';
 import type { Bucket } from './buckets.js';
 import { keyName, type TensorKey } from './tensor-keys.js';
-import { roundedCount, type Wire } from './wire.js';
+import { roundedCount, type Part, type Wire } from './wire.js';
 
 /**
  * Tensors in memory that members on one machine share: each writes into its own, and reads that of the others.
@@ -28,15 +29,22 @@ export interface PeerMemory {
   /** Forgets the memory of all others. */
   keepOnly(workers: ReadonlySet<string>): void;
   /**
-   * Fills values from whoever has the message.
+   * The message in the memory of whoever has it; undefined: nobody has it.
    *
    * @param first who should have it
-   * @returns the SHA-256 of the weights it was computed from; undefined: nobody has it
    */
-  read(key: TensorKey, bucket: Bucket, into: Float32Array, first: string | undefined): string | undefined;
+  find(key: TensorKey, bucket: Bucket, first: string | undefined): Found | undefined;
   /** Forgets what was written. */
   clear(): void;
   close(): void;
+}
+
+/** A message in another member's memory. */
+export interface Found extends Part {
+  /** Of the weights it was computed from. */
+  weightsSha256: string;
+  /** False: it was overwritten, and whatever was read from it until now is worthless. */
+  isStill(): boolean;
 }
 
 /** Room for so many vectors: those of two steps, each in up to two parts of the tree. */
@@ -96,16 +104,23 @@ export function createPeerMemory(
     keepOnly(workers) {
       for (const worker of peers.keys()) if (!workers.has(worker)) peers.delete(worker);
     },
-    read(key, bucket, values, first) {
+    find(key, bucket, first) {
       writeName(name, key);
-      const into = { values, halves: roundedCount(wire, bucket) };
+      const size = { count: bucket.end - bucket.start, halves: roundedCount(wire, bucket) };
+      const findIn = (buffer: ArrayBuffer): Found | undefined => {
+        const place = segments.find(buffer, slots, name, mark);
+        if (place === undefined) return undefined;
+        const { halves: rounded, rest } = slotValues(buffer, place.at, size);
+        const weightsSha256 = mark.toString('hex');
+        const isStill = () => segments.holds(buffer, place);
+        return { rounded, rest, weightsSha256, isStill };
+      };
       const likely = first === undefined ? undefined : peers.get(first)?.buffer;
-      const found = (buffer: ArrayBuffer) => segments.read(buffer, slots, name, mark, into);
-      if (likely !== undefined && found(likely)) return mark.toString('hex');
+      let found = likely === undefined ? undefined : findIn(likely);
       for (const { buffer } of peers.values()) {
-        if (buffer !== likely && found(buffer)) return mark.toString('hex');
+        if (found === undefined && buffer !== likely) found = findIn(buffer);
       }
-      return undefined;
+      return found;
     },
     clear() {
       held.fill(undefined);

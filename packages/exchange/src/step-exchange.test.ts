@@ -76,7 +76,13 @@ function member(worker: string) {
     theirs.put(key, bucket, Float32Array.of(value), sha);
     exchange.announced(key, 'them');
   };
-  return { exchange, put, asked, give, sum };
+  /** A later step takes the place of what was given. */
+  const overwrite = (value: number) => {
+    theirs.release(step);
+    const later = { position: { life: 1, step: step + 2, attempt: 0 }, bucket: 0, node: undefined };
+    theirs.put(later, bucket, Float32Array.of(value), sha);
+  };
+  return { exchange, put, asked, give, overwrite, sum };
 }
 
 /** The server's answer, poured where the member wanted it. */
@@ -119,5 +125,27 @@ describe('a step that is done again', () => {
     await exchange.idle();
     assert.deepEqual([...sum], [3]);
     assert.equal(exchange.isDone(again), true);
+  });
+});
+
+describe('a part in the memory of another member', () => {
+  it('is not used once it is overwritten, but looked for on the server', async () => {
+    const { exchange, asked, give, overwrite, sum } = member(owner);
+    give(keyOf(0, shardOf(other)), 2);
+    exchange.advance(first, new Set(), false);
+    await exchange.idle();
+    overwrite(100);
+    exchange.leaf(shardOf(owner), Float32Array.of(1));
+    exchange.advance(first, new Set([shardOf(owner)]), false);
+    await exchange.idle();
+    assert.equal(exchange.isDone(first), false);
+    exchange.advance(first, new Set([shardOf(owner)]), true);
+    await new Promise(setImmediate);
+    const [question] = asked;
+    assert.ok(question?.name === tensorKey(run, keyOf(0, shardOf(other))));
+    answer(question, 2);
+    await exchange.idle();
+    assert.deepEqual([...sum], [3]);
+    assert.equal(exchange.isDone(first), true);
   });
 });

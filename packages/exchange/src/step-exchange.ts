@@ -170,16 +170,30 @@ export function createStepExchange(
       throw error;
     }
   };
+  /** In the memory of others, where a message on its way, or a lost one, tells of it too. */
+  const findNode = (channel: Channel, node: Node): boolean => {
+    const { sums } = channel;
+    const found = traffic.find(keyOf(channel, node), sums.bucket);
+    if (found !== undefined) sums.use(node, found);
+    return found !== undefined;
+  };
   const fetchNode = async (channel: Channel, node: Node): Promise<void> => {
     const { sums } = channel;
-    if (sums.isKnown(node)) return;
+    if (sums.isKnown(node) || findNode(channel, node)) return;
     const values = sums.take();
     if (await traffic.fetch(keyOf(channel, node), sums.bucket, values)) sums.add(node, values);
     else sums.drop(values);
   };
   const placeOf = ({ bucket }: BucketSum) => sum.subarray(bucket.start, bucket.end);
+  /** A former owner found it, or the present one. */
+  const findSum = (channel: Channel): boolean => {
+    const { sums } = channel;
+    const found = traffic.find(keyOf(channel), sums.bucket);
+    return found !== undefined && sums.copy(found);
+  };
   const fetchSum = async (channel: Channel): Promise<void> => {
     const { sums } = channel;
+    if (findSum(channel)) return;
     if (await traffic.fetch(keyOf(channel), sums.bucket, placeOf(sums))) sums.done();
   };
 
@@ -209,8 +223,7 @@ export function createStepExchange(
     const nodes = [...heard].filter((name) => name !== whole).map(parseNode);
     await Promise.all(nodes.map((node) => fetchNode(channel, node)));
     if (isPast(channel) || sums.finish() || !lookAround) return;
-    if (traffic.find(keyOf(channel), sums.bucket, placeOf(sums))) sums.done(); // a former owner found it
-    if (sums.isDone()) return;
+    if (findSum(channel)) return;
     for (const node of missingNodes(sums)) findNode(channel, node);
     if (sums.finish()) return;
     const wanted = [undefined, ...missingNodes(sums)];
@@ -228,13 +241,6 @@ export function createStepExchange(
       for (const node of pathTo(shards, leaf)) nodes.set(nodeName(node), node);
     }
     return [...nodes.values()];
-  };
-  /** What a message on its way, or a lost one, would have told of. */
-  const findNode = (channel: Channel, node: Node): void => {
-    const { sums } = channel;
-    const values = sums.take();
-    if (traffic.find(keyOf(channel, node), sums.bucket, values)) sums.add(node, values);
-    else sums.drop(values);
   };
   const turn = async (channel: Channel, moment: Moment) => {
     const { sums, heard } = channel;

@@ -4,7 +4,7 @@ import type { Link } from './link.js';
 import { isOtherType } from './membership.js';
 import type { Memory } from './memory.js';
 import type { Notices } from './notices.js';
-import type { PeerMemory } from './peer-memory.js';
+import type { Found, PeerMemory } from './peer-memory.js';
 import { tensorKey, type TensorKey } from './tensor-keys.js';
 import { encodePart, incoming, messageBytes, type Wire } from './wire.js';
 
@@ -31,10 +31,10 @@ export interface Traffic {
   readonly bytes: { in: number; out: number };
   /** Writes a value and tells a channel of it; resolves with the way it went: the server where memory has no room. */
   send(key: TensorKey, bucket: Bucket, values: Float32Array, to: string, way: Way): Promise<Way>;
-  /** Fills values with what a key holds, wherever that is. @throws Failure('EXCHANGE_MISMATCH') */
+  /** What a key holds in the memory of others. @throws Failure('EXCHANGE_MISMATCH') */
+  find(key: TensorKey, bucket: Bucket): Found | undefined;
+  /** Fills values with what a key holds on the server; false: nothing. @throws Failure('EXCHANGE_MISMATCH') */
   fetch(key: TensorKey, bucket: Bucket, into: Float32Array): Promise<boolean>;
-  /** The same from the memory of others only. */
-  find(key: TensorKey, bucket: Bucket, into: Float32Array): boolean;
   isAnyOnServer(keys: readonly TensorKey[]): Promise<boolean>;
   /** Who said that it wrote a key. */
   announced(key: TensorKey, sender: string): void;
@@ -59,15 +59,6 @@ export function createTraffic(parts: TrafficParts, step: number, weightsSha256: 
     ]);
     message.release();
   };
-  const find: Traffic['find'] = (key, bucket, into) => {
-    if (peers === undefined) return false;
-    const name = tensorKey(run, key);
-    const found = peers.read(key, bucket, into, senders.get(name));
-    if (found === undefined) return false;
-    check(name, found);
-    bytes.in += messageBytes(wire, bucket);
-    return true;
-  };
 
   return {
     bytes,
@@ -79,9 +70,16 @@ export function createTraffic(parts: TrafficParts, step: number, weightsSha256: 
       bytes.out += messageBytes(wire, bucket);
       return taken ? 'memory' : 'server';
     },
-    find,
+    find(key, bucket) {
+      if (peers === undefined) return undefined;
+      const name = tensorKey(run, key);
+      const found = peers.find(key, bucket, senders.get(name));
+      if (found === undefined) return undefined;
+      check(name, found.weightsSha256);
+      bytes.in += messageBytes(wire, bucket);
+      return found;
+    },
     async fetch(key, bucket, into) {
-      if (find(key, bucket, into)) return true;
       const name = tensorKey(run, key);
       const message = incoming(wire, bucket, into, halves);
       const reply = await link.command(['GET', name], message.sink).catch((error: unknown) => {

@@ -1,21 +1,11 @@
 import assert from 'node:assert/strict';
+import { referenceKernels } from '@lvnet/kernels';
 import fc from 'fast-check';
 import { bucketTable } from './buckets.js';
 import { sumAlone } from './sum-alone.js';
-import { cover, isKnown, isLeaf, pathTo, sumInto, type Node } from './tree.js';
+import { additionsFor, cover, isKnown, isLeaf, pathTo, type Node } from './tree.js';
 
 const name = ({ lo, hi }: Node) => `${String(lo)}-${String(hi)}`;
-
-const sums = {
-  add: (a: Float32Array, b: Float32Array, sum: Float32Array) => {
-    for (let i = 0; i < sum.length; i++) sum[i] = (a[i] ?? 0) + (b[i] ?? 0);
-  },
-  copy: (from: Float32Array, into: Float32Array) => {
-    into.set(from);
-  },
-  take: () => new Float32Array(7),
-  give: () => undefined,
-};
 
 const within = (lo: number, hi: number) => (leaf: number) => leaf >= lo && leaf < hi;
 
@@ -60,8 +50,11 @@ describe('canonical tree', () => {
         );
         const leaf = (node: Node) => (isLeaf(node) ? vectors[node.lo] : undefined);
         const valueOf = (node: Node, given: (node: Node) => Float32Array | undefined) => {
+          const additions = additionsFor(node, given);
+          assert.ok(additions !== undefined);
           const values = new Float32Array(7);
-          sumInto(values, node, given, sums);
+          const { sources, order } = additions;
+          referenceKernels.addTree(sources, Int32Array.from(order), false, values);
           return values;
         };
         const root = { lo: 0, hi: leaves };
@@ -80,6 +73,21 @@ describe('canonical tree', () => {
         assert.deepEqual(sumAlone(vectors, { wire: 'float32', roundedLength: 7 }), expected);
       }),
     );
+  });
+
+  it('adds left before right, and what is given not again', () => {
+    const given = (held: readonly string[]) => (node: Node) =>
+      held.includes(name(node)) ? name(node) : undefined;
+    assert.deepEqual(additionsFor({ lo: 0, hi: 5 }, given(['0-1', '1-2', '2-4', '2-3', '4-5'])), {
+      sources: ['0-1', '1-2', '2-4', '4-5'],
+      order: [0, 1, -1, 2, -1, 3, -1],
+    });
+    assert.deepEqual(additionsFor({ lo: 0, hi: 4 }, given(['0-2', '2-3', '3-4'])), {
+      sources: ['0-2', '2-3', '3-4'],
+      order: [0, 1, 2, -1, -1],
+    });
+    assert.deepEqual(additionsFor({ lo: 3, hi: 4 }, given(['3-4'])), { sources: ['3-4'], order: [0] });
+    assert.equal(additionsFor({ lo: 0, hi: 4 }, given(['0-2', '3-4'])), undefined);
   });
 
   it('knows when something is missing', () => {

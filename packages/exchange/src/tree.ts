@@ -44,47 +44,36 @@ export function pathTo(leaves: number, leaf: number): Node[] {
   }
 }
 
-export interface NodeSums {
-  /** sum = a + b, all three as they travel on the wire; the sum may take the place of either. */
-  add(a: Float32Array, b: Float32Array, sum: Float32Array): void;
-  /** A value as it travels. */
-  copy(from: Float32Array, into: Float32Array): void;
-  /** Memory for a part of the sum; handed back once it is used up. */
-  take(): Float32Array;
-  give(values: Float32Array): void;
-}
-
-export type Given = (node: Node) => Float32Array | undefined;
+export type Given<V> = (node: Node) => V | undefined;
 
 /** Can the node's value be had from those given? */
-export function isKnown(node: Node, given: Given): boolean {
+export function isKnown(node: Node, given: Given<unknown>): boolean {
   if (given(node) !== undefined) return true;
   return !isLeaf(node) && parts(node).every((part) => isKnown(part, given));
 }
 
+/** The additions that make a node's value, in postfix: i stands for source i, -1 for the sum of the two before it. */
+export interface Additions<V> {
+  sources: V[];
+  order: number[];
+}
+
 /**
- * Fills `into` with a node's value from those given, adding only what is not given. The order of additions
- * depends on the tree alone, and every node from leaf to root is rounded, whether it travels or not. The node must
- * be known.
+ * How a node's value comes from those given, adding only what is not given; undefined: something is missing. The order
+ * of additions depends on the tree alone.
  */
-export function sumInto(into: Float32Array, node: Node, given: Given, sums: NodeSums): void {
-  const known = given(node);
-  if (known !== undefined) {
-    sums.copy(known, into);
-    return;
-  }
-  const [left, right] = parts(node);
-  let first = given(left);
-  if (first === undefined) {
-    sumInto(into, left, given, sums);
-    first = into;
-  }
-  const second = given(right);
-  if (second !== undefined) sums.add(first, second, into);
-  else {
-    const values = sums.take();
-    sumInto(values, right, given, sums);
-    sums.add(first, values, into);
-    sums.give(values);
-  }
+export function additionsFor<V>(node: Node, given: Given<V>): Additions<V> | undefined {
+  const sources: V[] = [];
+  const order: number[] = [];
+  const visit = (at: Node): boolean => {
+    const known = given(at);
+    if (known !== undefined) {
+      order.push(sources.push(known) - 1);
+      return true;
+    }
+    if (isLeaf(at) || !parts(at).every(visit)) return false;
+    order.push(-1);
+    return true;
+  };
+  return visit(node) ? { sources, order } : undefined;
 }

@@ -2,7 +2,7 @@ import { loadKernels, referenceKernels } from '@lvnet/kernels';
 import type { Bucket } from './buckets.js';
 import type { Memory } from './memory.js';
 import type { Sink } from './resp.js';
-import type { NodeSums } from './tree.js';
+import type { Additions } from './tree.js';
 
 export type WireFormat = 'float32' | 'bf16';
 
@@ -17,25 +17,35 @@ const hashBytes = 32;
 
 const kernels = loadKernels() ?? referenceKernels;
 
-let scratch = new Uint16Array(0);
+/** A bucket's values as they lie somewhere: those that travel as bfloat16, rounded or not yet, then the others. */
+export interface Part {
+  rounded: Float32Array | Uint16Array;
+  rest: Float32Array;
+}
 
-/** What is done with a bucket's values on a wire: those that travel as bfloat16 are rounded wherever they are used. */
-export function wireSums(wire: Wire, bucket: Bucket): Pick<NodeSums, 'add' | 'copy'> {
+export function partOf(wire: Wire, bucket: Bucket, values: Float32Array): FloatPart {
   const count = roundedCount(wire, bucket);
-  return {
-    add(a, b, sum) {
-      if (count > 0) kernels.addRounded(a.subarray(0, count), b.subarray(0, count), sum.subarray(0, count));
-      if (count < sum.length) kernels.addAlone(a.subarray(count), b.subarray(count), sum.subarray(count));
-    },
-    copy(from, into) {
-      into.set(from.subarray(count), count);
-      if (count === 0) return;
-      if (scratch.length < count) scratch = new Uint16Array(count);
-      const halves = scratch.subarray(0, count);
-      kernels.roundToBf16(halves, from.subarray(0, count));
-      kernels.fromBf16(into.subarray(0, count), halves);
-    },
-  };
+  return { rounded: values.subarray(0, count), rest: values.subarray(count) };
+}
+
+/**
+ * Adds up. Every node from leaf to root is rounded where the wire says so, whether it travels or not, so that the bits
+ * do not depend on who added.
+ */
+export function addParts({ sources, order }: Additions<Part>, { rounded, rest }: FloatPart): void {
+  const steps = Int32Array.from(order);
+  if (rounded.length > 0) {
+    const from = sources.map((part) => part.rounded);
+    kernels.addTree(from, steps, true, rounded);
+  }
+  if (rest.length > 0) {
+    const from = sources.map((part) => part.rest);
+    kernels.addTree(from, steps, false, rest);
+  }
+}
+
+interface FloatPart extends Part {
+  rounded: Float32Array;
 }
 
 /** How many of a bucket's first values travel as bfloat16. */

@@ -243,15 +243,40 @@ napi_value addBoth(Args& a) {
     });
   return nothing(a.env);
 }
-napi_value addWith(Args& a, void (*add)(float*, const float*, const float*, size_t)) {
-  const size_t count = size_t(a.number(3));
-  const float *x = a.floats(0, count), *y = a.floats(1, count);
-  float* sum = a.floats(2, count);
-  if (a.good) add(sum, x, y, count);
+// Whether every sum has its two values, and one is left at the end.
+bool isOrder(const int32_t* order, size_t steps, size_t sources) {
+  int height = 0;
+  for (size_t i = 0; i < steps; i++) {
+    if (order[i] >= int32_t(sources)) return false;
+    height += order[i] < 0 ? -1 : 1;
+    if (height < 1 || height > kTreeDepth) return false;
+  }
+  return height == 1;
+}
+// sources, order, its length, rounded, sum, count
+napi_value addTree(Args& a) {
+  const size_t steps = size_t(a.number(2)), count = size_t(a.number(5));
+  const auto* order = static_cast<const int32_t*>(a.array(1, napi_int32_array, steps));
+  const bool rounded = a.integer(3) != 0;
+  float* sum = a.floats(4, count);
+  uint32_t length = 0;
+  if (!a.good || order == nullptr || napi_get_array_length(a.env, a.values[0], &length) != napi_ok) a.fail("a list was expected");
+  std::vector<TreeSource> sources(a.good ? length : 0);
+  for (uint32_t i = 0; i < sources.size(); i++) {
+    Args source(a.env);
+    napi_get_element(a.env, a.values[0], i, &source.values[0]);
+    bool isTyped = false;
+    napi_typedarray_type type = napi_float32_array;
+    napi_is_typedarray(a.env, source.values[0], &isTyped);
+    if (isTyped) napi_get_typedarray_info(a.env, source.values[0], &type, nullptr, nullptr, nullptr, nullptr);
+    if (type == napi_uint16_array) sources[i] = {nullptr, static_cast<const uint16_t*>(source.array(0, type, count))};
+    else sources[i] = {source.floats(0, count), nullptr};
+    if (!source.good) return nothing(a.env);
+  }
+  if (a.good && !isOrder(order, steps, sources.size())) a.fail("this is no order of additions");
+  if (a.good) K->addTree(sum, sources.data(), order, steps, rounded, count);
   return nothing(a.env);
 }
-napi_value addAlone(Args& a) { return addWith(a, exactSum); }
-napi_value addRounded(Args& a) { return addWith(a, K->addRounded); }
 napi_value roundToBf16(Args& a) {
   const size_t count = size_t(a.number(2));
   auto* into = static_cast<uint16_t*>(a.array(0, napi_uint16_array, count));
@@ -364,8 +389,7 @@ napi_value init(napi_env env, napi_value exports) {
   ADD(irbInfer);
   ADD(irbBackward);
   ADD(addBoth);
-  ADD_FREE(addAlone);
-  ADD_FREE(addRounded);
+  ADD_FREE(addTree);
   ADD_FREE(roundToBf16);
   ADD_FREE(fromBf16);
   ADD_FREE(scaleInto);

@@ -19,6 +19,8 @@ struct Args {
   size_t count = 48;
   napi_value values[48];
   bool good = true;
+  // One value, to be set by hand.
+  explicit Args(napi_env env) : env(env), count(1) {}
   Args(napi_env env, napi_callback_info info) : env(env) { napi_get_cb_info(env, info, &count, values, nullptr, nullptr); }
 
   void fail(const char* what) {

@@ -17,12 +17,7 @@ void exactSum(float* sum, const float* a, const float* b, size_t count) {
 }
 
 void exactWiden(float* into, const uint16_t* from, size_t count) {
-  alongLines(into, count, [&](size_t i) { askAhead(from, i); }, [&](size_t i) {
-    const uint32_t bits = uint32_t(from[i]) << 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-  });
+  alongLines(into, count, [&](size_t i) { askAhead(from, i); }, [&](size_t i) { return widened(from[i]); });
 }
 
 void exactScale(float* into, float factor, size_t count) {

@@ -33,20 +33,48 @@ static inline uint32_t bf16Bits(float x) {
   const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   return nan ? ((bits >> 16) | 0x40u) : rounded;
 }
-static inline float rounded(float x) {
-  const uint32_t bits = bf16Bits(x) << 16;
-  std::memcpy(&x, &bits, sizeof bits);
-  return x;
-}
+static inline float rounded(float x) { return widened(uint16_t(bf16Bits(x))); }
 void roundToBf16(uint16_t* into, const float* from, size_t count) {
   alongLines(into, count, [&](size_t i) { askAhead(from, i); }, [&](size_t i) { return uint16_t(bf16Bits(from[i])); });
 }
-void addRounded(float* sum, const float* a, const float* b, size_t count) {
-  const auto ask = [&](size_t i) {
-    askAhead(a, i);
-    askAhead(b, i);
+// The order is that of the additions in postfix: a number stands for that source, -1 for the sum of the two before it.
+// Chunk by chunk, so that nothing but sources and sum is ever far away.
+template <bool Rounded>
+void addTreeOf(float* sum, const TreeSource* sources, const int32_t* order, size_t steps, size_t count) {
+  constexpr size_t chunk = 256;
+  float stack[kTreeDepth][chunk];
+  const auto asTold = [](float x) { return Rounded ? rounded(x) : x; };
+  // into[i] = f(i, the source's value i) for a chunk that begins at `at`
+  const auto withSource = [&](float* into, const TreeSource& source, size_t at, size_t length, auto f) {
+    if (source.halves != nullptr) {
+      const uint16_t* from = source.halves + at;
+      overChunk(into, length, [&](size_t i) { askAhead(from, i); }, [&](size_t i) { return f(i, widened(from[i])); });
+    } else {
+      const float* from = source.floats + at;
+      overChunk(into, length, [&](size_t i) { askAhead(from, i); }, [&](size_t i) { return f(i, asTold(from[i])); });
+    }
   };
-  alongLines(sum, count, ask, [&](size_t i) { return rounded(rounded(a[i]) + rounded(b[i])); });
+  for (size_t at = 0; at < count; at += chunk) {
+    const size_t length = std::min(chunk, count - at);
+    size_t height = 0;
+    for (size_t step = 0; step < steps; step++) {
+      if (order[step] < 0) {
+        height--;
+        float* a = stack[height - 1];
+        const float* b = stack[height];
+        for (size_t i = 0; i < length; i++) a[i] = asTold(a[i] + b[i]);
+      } else if (height > 0 && step + 1 < steps && order[step + 1] < 0) {
+        float* a = stack[height - 1];
+        withSource(a, sources[order[step++]], at, length, [&](size_t i, float b) { return asTold(a[i] + b); });
+      } else {
+        withSource(stack[height++], sources[order[step]], at, length, [](size_t, float x) { return x; });
+      }
+    }
+    overChunk(sum + at, length, [&](size_t i) { askAheadToWrite(sum + at, i); }, [&](size_t i) { return stack[0][i]; });
+  }
+}
+void addTree(float* sum, const TreeSource* sources, const int32_t* order, size_t steps, bool rounded, size_t count) {
+  (rounded ? addTreeOf<true> : addTreeOf<false>)(sum, sources, order, steps, count);
 }
 
 // GFLOP/s of chains of fused multiply-adds, on all threads.
@@ -82,7 +110,7 @@ const KernelTable table{
     depthwiseBackwardInput, depthwiseBackwardFilter, normStatistics, normForward, normBackward,
     poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   softmax,
     crossEntropy,     Saved::floats,     irbForward,        irbBackward,        irbInfer,
-    roundToBf16,      addRounded,        fmaPeak,
+    roundToBf16,      addTree,           fmaPeak,
 };
 }  // namespace
 

@@ -1,6 +1,7 @@
 // Loops over long arrays that another core wrote, or that lie in no cache: the exchange's sums and conversions.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 // Elements asked for so far ahead, half a page of floats: a processor by itself looks no further than the page's end (two
@@ -19,7 +20,28 @@ static inline void askAheadToWrite(const T* into, size_t i) {
   for (size_t l = 0; l < kElementsAtOnce; l += line) __builtin_prefetch(into + i + kElementsAhead + l, 1, 3);
 }
 
-// into[i] = f(i), where `into` may be what f reads at i; ask(i) asks for what f will read.
+static inline float widened(uint16_t half) {
+  const uint32_t bits = uint32_t(half) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// into[i] = f(i) for a piece that stays in the first cache, where `into` may be what f reads at i; ask(i) asks for what
+// comes after it.
+template <class Ask, class F>
+static inline void overChunk(float* into, size_t count, Ask ask, F f) {
+  size_t i = 0;
+  for (; i + kElementsAtOnce <= count; i += kElementsAtOnce) {
+    ask(i);
+    float results[kElementsAtOnce];
+    for (size_t l = 0; l < kElementsAtOnce; l++) results[l] = f(i + l);
+    std::memcpy(into + i, results, sizeof results);
+  }
+  for (; i < count; i++) into[i] = f(i);
+}
+
+// The same along arrays of any length.
 template <class T, class Ask, class F>
 static inline void alongLines(T* into, size_t count, Ask ask, F f) {
   size_t i = 0;

@@ -112,20 +112,36 @@ napi_value segmentWrite(Args& a) {
   return nothing(a.env);
 }
 
-// buffer, first slot, distance of slots, number of slots, name, mark, values, halves, count; whether it was there
-napi_value segmentRead(Args& a) {
+// buffer, first slot, distance of slots, number of slots, name, mark; [where its slot begins, its stamp], or nothing
+napi_value segmentFind(Args& a) {
   size_t bytes = 0;
   const uint8_t* buffer = bufferOf(a, 0, &bytes);
   const size_t first = size_t(a.number(1)), stride = size_t(a.number(2)), slots = size_t(a.number(3));
   const void* name = a.array(4, napi_uint8_array, kNameBytes);
   void* mark = a.array(5, napi_uint8_array, kMarkBytes);
-  const Message m = messageOf(a, 6);
-  if (name == nullptr || mark == nullptr || first % 64 != 0 || stride % 64 != 0 || stride < m.bytes()) a.fail("the slot does not fit");
+  if (name == nullptr || mark == nullptr || first % 64 != 0 || stride % 64 != 0 || stride < kHeadBytes) a.fail("the slot does not fit");
   if (first + slots * stride > bytes) a.fail("the segment is too small");
-  bool found = false;
-  for (size_t i = 0; a.good && !found && i < slots; i++) found = read(buffer + first + i * stride, name, mark, m, exactWiden);
+  for (size_t at = first; a.good && at < first + slots * stride; at += stride) {
+    const uint64_t stamp = stampOf(buffer + at, name, mark);
+    if (stamp == 0) continue;
+    napi_value found;
+    napi_create_array_with_length(a.env, 2, &found);
+    napi_set_element(a.env, found, 0, numberOf(a.env, double(at)));
+    napi_set_element(a.env, found, 1, numberOf(a.env, double(stamp)));
+    return found;
+  }
+  return nothing(a.env);
+}
+
+// buffer, where the slot begins, its stamp; whether the slot still has it
+napi_value segmentHolds(Args& a) {
+  size_t bytes = 0;
+  const uint8_t* buffer = bufferOf(a, 0, &bytes);
+  const size_t at = size_t(a.number(1));
+  const auto stamp = uint64_t(a.number(2));
+  if (at % 64 != 0 || at + kHeadBytes > bytes) a.fail("the slot does not fit");
   napi_value v;
-  napi_get_boolean(a.env, found, &v);
+  napi_get_boolean(a.env, a.good && holds(buffer + at, stamp), &v);
   return v;
 }
 
@@ -142,5 +158,6 @@ void addSegments(napi_env env, napi_value exports, const KernelTable* table) {
   add("segmentOpen", guarded<segmentOpen>);
   add("segmentClose", guarded<segmentClose>);
   add("segmentWrite", guarded<segmentWrite>);
-  add("segmentRead", guarded<segmentRead>);
+  add("segmentFind", guarded<segmentFind>);
+  add("segmentHolds", guarded<segmentHolds>);
 }

@@ -21,7 +21,6 @@ struct Message {
 };
 
 using Round = void (*)(uint16_t*, const float*, size_t);
-using Widen = void (*)(float*, const uint16_t*, size_t);
 
 inline void write(uint8_t* slot, uint64_t stamp, const void* head, Message m, Round round) {
   auto* state = reinterpret_cast<uint64_t*>(slot);
@@ -33,16 +32,18 @@ inline void write(uint8_t* slot, uint64_t stamp, const void* head, Message m, Ro
   __atomic_store_n(state, stamp, __ATOMIC_RELEASE);
 }
 
-// False where the slot holds another message, or was written meanwhile: then mark and values are worthless.
-inline bool read(const uint8_t* slot, const void* name, void* mark, Message m, Widen widen) {
-  const auto* state = reinterpret_cast<const uint64_t*>(slot);
-  const uint64_t before = __atomic_load_n(state, __ATOMIC_ACQUIRE);
-  if (before == 0 || std::memcmp(slot + 8, name, kNameBytes) != 0) return false;
-  std::memcpy(mark, slot + 8 + kNameBytes, kMarkBytes);
-  widen(m.values, reinterpret_cast<const uint16_t*>(slot + kHeadBytes), m.halves);
-  std::memcpy(m.values + m.halves, slot + m.restAt(), (m.count - m.halves) * 4);
+// Whether the slot has not been written since it had that stamp: whatever was read from it until now is whole.
+inline bool holds(const uint8_t* slot, uint64_t stamp) {
   std::atomic_thread_fence(std::memory_order_acquire);
-  return __atomic_load_n(state, __ATOMIC_RELAXED) == before;
+  return __atomic_load_n(reinterpret_cast<const uint64_t*>(slot), __ATOMIC_RELAXED) == stamp;
+}
+
+// The stamp of the message of that name, 0 where the slot holds another one or is being written; fills the mark.
+inline uint64_t stampOf(const uint8_t* slot, const void* name, void* mark) {
+  const uint64_t stamp = __atomic_load_n(reinterpret_cast<const uint64_t*>(slot), __ATOMIC_ACQUIRE);
+  if (stamp == 0 || std::memcmp(slot + 8, name, kNameBytes) != 0) return 0;
+  std::memcpy(mark, slot + 8 + kNameBytes, kMarkBytes);
+  return holds(slot, stamp) ? stamp : 0;
 }
 
 }  // namespace segments

@@ -15,6 +15,14 @@ struct IrbWeights {
 };
 struct IrbStats { float *mean1, *var1, *mean2, *var2, *mean3, *var3; };
 
+// Values of a tree's node: floats, or bfloat16 where there are halves.
+struct TreeSource {
+  const float* floats;
+  const uint16_t* halves;
+};
+// So many values may wait for their partners: enough for 2^31 leaves.
+constexpr int kTreeDepth = 32;
+
 struct KernelTable {
   const char* name;
   void (*convForward)(Conv, const float* x, const float* w, const float* bias, float* y);
@@ -40,7 +48,7 @@ struct KernelTable {
                       const float* dy, float* dx, IrbWeights gradients);
   void (*irbInfer)(Irb, const float* x, IrbWeights, float epsilon, int act, IrbStats, float* y);
   void (*roundToBf16)(uint16_t* into, const float* from, size_t count);
-  void (*addRounded)(float* sum, const float* a, const float* b, size_t count);
+  void (*addTree)(float* sum, const TreeSource* sources, const int32_t* order, size_t steps, bool rounded, size_t count);
   double (*fmaPeak)(double seconds);
 };
 

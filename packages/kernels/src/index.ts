@@ -38,8 +38,10 @@ export {
   segmentNameBytes,
   slotBytes,
   slotRestAt,
+  slotValues,
   type OwnSegment,
   type Segments,
   type SegmentValues,
+  type SlotPlace,
   type SlotTable,
 } from './segments.js';

@@ -206,10 +206,19 @@ export interface KernelSet extends DenseKernels {
   ): void;
   /** sum = a + b; all of one length, and the sum may take the place of either. */
   add(a: Float32Array, b: Float32Array, sum: Float32Array): void;
-  /** The same on the calling thread alone, which waits for no other. */
-  addAlone(a: Float32Array, b: Float32Array, sum: Float32Array): void;
-  /** The same on the calling thread with a, b and the sum rounded to the values of bfloat16. */
-  addRounded(a: Float32Array, b: Float32Array, sum: Float32Array): void;
+  /**
+   * The sum of a tree, on the calling thread alone, which waits for no other.
+   *
+   * @param sources each as long as the sum at least, which may be one of them; Uint16Array is bfloat16
+   * @param order the additions in postfix: i stands for source i, -1 for the sum of the two before it
+   * @param rounded every source and every sum is rounded to the values of bfloat16
+   */
+  addTree(
+    sources: readonly (Float32Array | Uint16Array)[],
+    order: Int32Array,
+    rounded: boolean,
+    sum: Float32Array,
+  ): void;
   /** To bfloat16, nearest even; NaN stays NaN. */
   roundToBf16(into: Uint16Array, from: Float32Array): void;
   fromBf16(into: Float32Array, from: Uint16Array): void;

@@ -32,8 +32,13 @@ export function nativeSegments(): Segments | undefined {
     },
     write: (segment, at, stamp, head, { values, halves }) =>
       void call('segmentWrite', segment, at, stamp, head, values, halves, values.length),
-    read: (segment, { first, stride, count }, name, mark, { values, halves }) =>
-      call('segmentRead', segment, first, stride, count, name, mark, values, halves, values.length) === true,
+    find(segment, { first, stride, count }, name, mark) {
+      const found = call('segmentFind', segment, first, stride, count, name, mark);
+      if (found === undefined) return undefined;
+      const [at, stamp] = found as [number, number];
+      return { at, stamp };
+    },
+    holds: (segment, { at, stamp }) => call('segmentHolds', segment, at, stamp) === true,
   };
 }
 

@@ -256,10 +256,7 @@ describe('native kernels against the plain loops', function () {
     values.set(special);
     const run = (kernels: KernelSet) => {
       const sum = numbers(length, 2);
-      kernels.addAlone(sum, values, sum);
       kernels.add(values, sum, sum);
-      const roundedSum = numbers(length, 8);
-      kernels.addRounded(values, roundedSum, roundedSum);
       const rounded = new Uint16Array(length);
       kernels.roundToBf16(rounded, values);
       const widened = new Float32Array(length);
@@ -279,14 +276,51 @@ describe('native kernels against the plain loops', function () {
       kernels.scaleInto(scaled, 1 / 3);
       const square = Float64Array.of(kernels.sumOfSquares(scaled), kernels.checksum(scaled));
       kernels.adamStep({ weights, gradient, m, v, from: 5, to: length - 3, ...rates });
-      return [sum, roundedSum, rounded, widened, scaled, square, weights, m, v].map((array) =>
-        Buffer.from(array.buffer),
-      );
+      return [sum, rounded, widened, scaled, square, weights, m, v].map((array) => Buffer.from(array.buffer));
     };
     const [ours, theirs] = [run(native), run(reference)];
     ours.forEach((bytes, i) => {
       assert.ok(bytes.equals(theirs[i] ?? Buffer.alloc(0)), `array ${String(i)}`);
     });
+  });
+
+  it('adds trees up with the very bits of the plain loops', () => {
+    const length = 1_003; // four chunks, the last one short
+    const special = Float32Array.of(NaN, Infinity, -Infinity, -0, 0, 1.00390625, 1.01171875, 3.4e38, 1e-42);
+    const floats = [1, 2, 3].map((seed) => numbers(length + 5, seed, 100));
+    floats[1]?.set(special, 3);
+    const halves = [4, 5].map((seed) => {
+      const into = new Uint16Array(length);
+      reference.roundToBf16(into, numbers(length, seed, 100));
+      return into;
+    });
+    const sources = [...floats, ...halves];
+    const orders = [[0], [3], [1, 4, -1], [3, 0, -1, 1, 4, -1, -1, 2, -1], [0, 1, 2, 3, 4, -1, -1, -1, -1]];
+    for (const order of orders.map((steps) => Int32Array.from(steps)))
+      for (const rounded of [false, true]) {
+        const [ours, theirs] = [native, reference].map((kernels) => {
+          const inPlace = numbers(length, 1, 100);
+          kernels.addTree([inPlace, ...sources.slice(1)], order, rounded, inPlace);
+          const apart = new Float32Array(length);
+          kernels.addTree(sources, order, rounded, apart);
+          return Buffer.concat([inPlace, apart].map((sum) => Buffer.from(sum.buffer)));
+        });
+        assert.ok(ours?.equals(theirs ?? Buffer.alloc(0)), `${order.join()}, ${String(rounded)}`);
+      }
+  });
+
+  it('refuses trees that are none', () => {
+    const [source, sum] = [new Float32Array(8), new Float32Array(8)];
+    const refused = [[], [-1], [0, -1], [0, 0], [1], [0, 0, -1, -1]];
+    for (const kernels of [native, reference]) {
+      for (const order of refused)
+        assert.throws(() => {
+          kernels.addTree([source], Int32Array.from(order), false, sum);
+        }, TypeError);
+      assert.throws(() => {
+        kernels.addTree([new Uint16Array(7)], Int32Array.of(0), true, sum);
+      }, TypeError);
+    }
   });
 
   it('notices every bit that flips, and the same bit in two places', () => {

@@ -135,8 +135,8 @@ function bind(addon: Addon): NativeKernels {
         ...[...weights(p), ...statistics(st), y],
       ),
     add: (a, b, sum) => void call('addBoth', a, b, sum, sum.length),
-    addAlone: (a, b, sum) => void call('addAlone', a, b, sum, sum.length),
-    addRounded: (a, b, sum) => void call('addRounded', a, b, sum, sum.length),
+    addTree: (sources, order, rounded, sum) =>
+      void call('addTree', sources, order, order.length, rounded ? 1 : 0, sum, sum.length),
     roundToBf16: (into, from) => void call('roundToBf16', into, from, from.length),
     fromBf16: (into, from) => void call('fromBf16', into, from, into.length),
     scaleInto: (into, factor) => void call('scaleInto', into, factor, into.length),

@@ -4,7 +4,15 @@ import { skipWithoutAddon } from './addon.fixture.js';
 import { numbers } from './kernels.fixture.js';
 import { nativeSegments } from './native-segments.js';
 import { createLocalSegments } from './reference/segments.js';
-import { segmentMarkBytes, segmentNameBytes, slotBytes, type Segments } from './segments.js';
+import { referenceKernels } from './reference/index.js';
+import {
+  segmentMarkBytes,
+  segmentNameBytes,
+  slotBytes,
+  slotValues,
+  type SlotPlace,
+  type Segments,
+} from './segments.js';
 
 const native = nativeSegments();
 const length = 1_003;
@@ -31,7 +39,12 @@ function written(segments: Segments, halves: number) {
   assert.ok(seen !== undefined);
   const read = (name: Uint8Array) => {
     const [mark, values] = [new Uint8Array(segmentMarkBytes), new Float32Array(length)];
-    return segments.read(seen, slots, name, mark, { values, halves }) ? { mark, values } : undefined;
+    const place = segments.find(seen, slots, name, mark);
+    if (place === undefined) return undefined;
+    const lie = slotValues(seen, place.at, { count: length, halves });
+    referenceKernels.fromBf16(values.subarray(0, halves), lie.halves);
+    values.set(lie.rest, halves);
+    return { mark, values, isStill: () => segments.holds(seen, place) };
   };
   return { own, put, read, first, second, seen };
 }
@@ -66,8 +79,13 @@ for (const [title, segments] of [
           }
         }
         assert.equal(read(bytesOf(3, segmentNameBytes)), undefined, 'never written');
+        const still = [first, second].map(({ name }) => read(name)?.isStill);
         put(0, 3, { ...second, name: bytesOf(4, segmentNameBytes) });
         assert.equal(read(first.name), undefined, 'overwritten');
+        assert.deepEqual(
+          still.map((isStill) => isStill?.()),
+          [false, true],
+        );
         own.close();
       });
     }
@@ -100,11 +118,12 @@ describe('native segments', function () {
     const reader = (native as Segments).open(address) as ArrayBuffer;
     const slots = { first: 64, stride: slotBytes(4_000, 0), count: 1 };
     const [name, mark] = [new Uint8Array(segmentNameBytes), new Uint8Array(segmentMarkBytes)];
-    const values = new Float32Array(4_000);
     let [torn, distinct, last] = [0, 0, -1];
     const endMs = performance.now() + 15_000;
     while ((distinct < 200 || torn < 20) && performance.now() < endMs) {
-      if (!(native as Segments).read(reader, slots, name, mark, { values, halves: 0 })) {
+      const place = (native as Segments).find(reader, slots, name, mark);
+      const values = place && slotValues(reader, place.at, { count: 4_000, halves: 0 }).rest.slice();
+      if (values === undefined || !(native as Segments).holds(reader, place as SlotPlace)) {
         torn++;
         continue;
       }

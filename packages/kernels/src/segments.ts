@@ -24,6 +24,18 @@ export const slotRestAt = (halves: number): number => headBytes + Math.ceil((hal
 export const slotBytes = (count: number, halves: number): number =>
   Math.ceil((slotRestAt(halves) + (count - halves) * 4) / 64) * 64;
 
+/** A message's values where they lie: those that travel as bfloat16, then the others. */
+export function slotValues(
+  segment: ArrayBuffer,
+  at: number,
+  { count, halves }: { count: number; halves: number },
+): { halves: Uint16Array; rest: Float32Array } {
+  return {
+    halves: new Uint16Array(segment, at + headBytes, halves),
+    rest: new Float32Array(segment, at + slotRestAt(halves), count - halves),
+  };
+}
+
 /** A segment of one's own. */
 export interface OwnSegment {
   buffer: ArrayBuffer;
@@ -33,8 +45,15 @@ export interface OwnSegment {
   close(): void;
 }
 
+/** Where a message lies in a segment. */
+export interface SlotPlace {
+  /** Where its slot begins. */
+  at: number;
+  stamp: number;
+}
+
 /**
- * Memory that processes of one machine share. One writes messages into slots of its own segment, others read
+ * Memory that processes of one machine share. One writes messages into slots of its own segment, others use
  * them there, as slow as they like: a message that was overwritten meanwhile counts as not there.
  */
 export interface Segments {
@@ -48,12 +67,8 @@ export interface Segments {
    * @param head name and mark, 24 and 32 bytes
    */
   write(segment: ArrayBuffer, at: number, stamp: number, head: Uint8Array, message: SegmentValues): void;
-  /** Fills the mark and the values of the message of that name; false: it is not there, they are worthless. */
-  read(
-    segment: ArrayBuffer,
-    slots: SlotTable,
-    name: Uint8Array,
-    mark: Uint8Array,
-    into: SegmentValues,
-  ): boolean;
+  /** The message of that name, whose mark is filled; undefined: it is not there, the mark is worthless. */
+  find(segment: ArrayBuffer, slots: SlotTable, name: Uint8Array, mark: Uint8Array): SlotPlace | undefined;
+  /** Whether it is still there: otherwise whatever was read from its place until now is worthless. */
+  holds(segment: ArrayBuffer, place: SlotPlace): boolean;
 }

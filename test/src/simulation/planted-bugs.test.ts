@@ -8,17 +8,21 @@ describe('a bug planted into the protocol', () => {
     {
       name: 'sums in the order in which parts arrive',
       file: '/exchange/dist/bucket-sum.js',
-      from: 'sumInto(place, root, given, sums);',
-      to: `const seen = new Set();
-           place.fill(0);
-           for (const [name, values] of nodes) {
+      from: 'isDone ||= fill(place, root);',
+      to: `if (isDone || !isKnown(root, given)) return isDone;
+           const seen = new Set();
+           const sources = [];
+           for (const [name, held] of nodes) {
              const [lo, hi] = name.split('-').map(Number);
              const own = Array.from({ length: hi - lo }, (_, i) => lo + i);
              if (own.some((leaf) => seen.has(leaf))) continue;
              for (const leaf of own) seen.add(leaf);
-             sums.add(place, values, place);
+             sources.push(partAt(held));
            }
-           for (let leaf = 0; leaf < shards; leaf++) if (!seen.has(leaf)) sums.add(place, leafPart(leaf), place);`,
+           for (let lo = 0; lo < shards; lo++) if (!seen.has(lo)) sources.push(partAt(given({ lo, hi: lo + 1 })));
+           const order = sources.flatMap((_, i) => (i === 0 ? [0] : [i, -1]));
+           addParts({ sources, order }, partOf(wire, bucket, place));
+           isDone = true;`,
       found: /other weights|two byte strings/,
     },
     {

@@ -30,10 +30,10 @@ function watched(segments: Segments, events: SegmentEvents): Segments {
         Buffer.concat(pieces.map(([from, count]) => Buffer.from(segment, from, count))),
       );
     },
-    read(...parts) {
-      const isThere = segments.read(...parts);
-      if (isThere) events.onRead();
-      return isThere;
+    find(...parts) {
+      const place = segments.find(...parts);
+      if (place !== undefined) events.onRead();
+      return place;
     },
   };
 }

@@ -1,10 +1,4 @@
-import {
-  segmentMarkBytes,
-  segmentNameBytes,
-  slotRestAt,
-  type Segments,
-  type SegmentValues,
-} from '../segments.js';
+import { segmentMarkBytes, segmentNameBytes, slotValues, type Segments } from '../segments.js';
 import { vectors } from './vectors.js';
 
 /** Segments within one process, in plain loops: they judge the native ones, and simulations live on them. */
@@ -23,30 +17,26 @@ export function createLocalSegments(): Segments {
       const state = new BigUint64Array(segment, at, 1);
       state[0] = 0n;
       new Uint8Array(segment, at + 8, segmentNameBytes + segmentMarkBytes).set(head);
-      const { halves, rest } = partsOf(segment, at, message);
+      const count = message.values.length;
+      const { halves, rest } = slotValues(segment, at, { count, halves: message.halves });
       vectors.roundToBf16(halves, message.values.subarray(0, message.halves));
       rest.set(message.values.subarray(message.halves));
       state[0] = BigInt(stamp);
     },
-    read(segment, slots, name, mark, into) {
+    find(segment, slots, name, mark) {
       for (let i = 0; i < slots.count; i++) {
         const at = slots.first + i * slots.stride;
-        if (new BigUint64Array(segment, at, 1)[0] === 0n) continue;
+        const stamp = stampAt(segment, at);
+        if (stamp === 0) continue;
         if (!new Uint8Array(segment, at + 8, segmentNameBytes).every((byte, k) => byte === name[k])) continue;
         mark.set(new Uint8Array(segment, at + 8 + segmentNameBytes, segmentMarkBytes));
-        const { halves, rest } = partsOf(segment, at, into);
-        vectors.fromBf16(into.values.subarray(0, into.halves), halves);
-        into.values.set(rest, into.halves);
-        return true;
+        return { at, stamp };
       }
-      return false;
+      return undefined;
     },
+    holds: (segment, { at, stamp }) => stampAt(segment, at) === stamp,
   };
 }
 
-function partsOf(segment: ArrayBuffer, at: number, { values, halves }: SegmentValues) {
-  return {
-    halves: new Uint16Array(segment, at + 64, halves),
-    rest: new Float32Array(segment, at + slotRestAt(halves), values.length - halves),
-  };
-}
+const stampAt = (segment: ArrayBuffer, at: number): number =>
+  Number(new BigUint64Array(segment, at, 1)[0] ?? 0n);

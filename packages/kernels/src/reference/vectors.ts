@@ -5,8 +5,7 @@ const at = (array: Float32Array, i: number): number => array[i] ?? Number.NaN;
 
 type VectorKernel =
   | 'add'
-  | 'addAlone'
-  | 'addRounded'
+  | 'addTree'
   | 'roundToBf16'
   | 'fromBf16'
   | 'adamStep'
@@ -19,19 +18,34 @@ export const vectors: Pick<KernelSet, VectorKernel> = {
   add(a, b, sum) {
     for (let i = 0; i < sum.length; i++) sum[i] = at(a, i) + at(b, i);
   },
-  addAlone(a, b, sum) {
-    vectors.add(a, b, sum);
-  },
-  addRounded(a, b, sum) {
+  addTree(sources, order, isRounded, sum) {
     const halves = new Uint16Array(sum.length);
-    const rounded = (values: Float32Array) => {
+    const round = (values: Float32Array) => {
+      if (!isRounded) return;
       vectors.roundToBf16(halves, values);
-      const result = new Float32Array(values.length);
-      vectors.fromBf16(result, halves);
-      return result;
+      vectors.fromBf16(values, halves);
     };
-    vectors.add(rounded(a), rounded(b), sum);
-    sum.set(rounded(sum));
+    const valuesOf = (source: Float32Array | Uint16Array | undefined) => {
+      if (source === undefined || source.length < sum.length) throw new TypeError('a source is missing');
+      const values = new Float32Array(sum.length);
+      if (source instanceof Uint16Array) vectors.fromBf16(values, source);
+      else values.set(source.subarray(0, sum.length));
+      round(values);
+      return values;
+    };
+    const waiting: Float32Array[] = [];
+    for (const step of order) {
+      if (step >= 0) waiting.push(valuesOf(sources[step]));
+      else {
+        const [b, a] = [waiting.pop(), waiting.at(-1)];
+        if (a === undefined || b === undefined) throw new TypeError('this is no order of additions');
+        vectors.add(a, b, a);
+        round(a);
+      }
+    }
+    const [only, ...more] = waiting;
+    if (only === undefined || more.length > 0) throw new TypeError('this is no order of additions');
+    sum.set(only);
   },
   roundToBf16(into, from) {
     const bits = new Uint32Array(from.buffer, from.byteOffset, from.length);
