@@ -1,8 +1,13 @@
 import { Failure } from '@lvnet/core';
 import {
+  documentIds,
+  readJson,
+  readRunEvents,
   runKeys,
   type CaseResult,
+  type FinishedDocument,
   type RunDocument,
+  type RunEvent,
   type RunState,
   type TrainingPlan,
   type Verdict,
@@ -10,8 +15,6 @@ import {
 import type { Registry, RunProgress } from '@lvnet/queue';
 import type { Store } from '@lvnet/store';
 import { isOver } from './cluster-state.js';
-import { documentIds, readJson } from '@lvnet/experiments';
-import { readRunEvents, type RunEvent } from '@lvnet/experiments';
 
 /** The JSON of `lvnet status`, with what the terminal view adds. */
 export interface RunStatus {
@@ -48,14 +51,16 @@ export async function readStatus(
   const verdicts = await readVerdicts(store, run);
   const checkpoint = await newestCheckpoint(store, run);
   const state = last?.state ?? 'queued';
-  const step = progress?.step ?? checkpoint ?? 0;
+  // Where a run ended the store knows; the last progress may have been lost, or be that of another step.
+  const ended = await readOptional<FinishedDocument>(store, runKeys.finished(run));
+  const step = ended?.step ?? progress?.step ?? checkpoint ?? 0;
   return {
     run,
     name: document.name,
     state,
     step,
-    epoch: progress?.epoch ?? (plan === null ? 0 : Math.floor(step / plan.stepsPerEpoch)),
-    digest: progress?.digest ?? (await finalDigest(store, run)),
+    epoch: ended?.epoch ?? progress?.epoch ?? (plan === null ? 0 : Math.floor(step / plan.stepsPerEpoch)),
+    digest: ended?.digest ?? progress?.digest ?? null,
     members: state === 'running' ? (progress?.members ?? []) : [],
     losses: progress?.losses ?? null,
     metrics: { dice: verdicts.at(-1)?.dice ?? null, best: verdicts.at(-1)?.best ?? null },
@@ -110,10 +115,6 @@ function eta(progress: RunProgress | undefined): number | null {
 
 async function readOptional<T>(store: Store, key: string): Promise<T | null> {
   return (await store.head(key)) === undefined ? null : readJson<T>(store, key);
-}
-
-async function finalDigest(store: Store, run: string): Promise<string | null> {
-  return (await readOptional<{ digest: string }>(store, runKeys.finished(run)))?.digest ?? null;
 }
 
 async function readVerdicts(store: Store, run: string): Promise<Verdict[]> {

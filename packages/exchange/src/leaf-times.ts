@@ -1,6 +1,8 @@
 /**
  * How long a member's leaves take, and from when on one takes suspiciously long: median + k median absolute
- * deviations of its own last leaves, and never below a floor. Before there are enough of them it trusts.
+ * deviations of its own last leaves, and never below a floor. Of a few leaves, while code is still being compiled and
+ * others start beside it, that says little: until there are enough, several times the longest. Before the first it
+ * trusts.
  */
 export interface LeafTimes {
   add(seconds: number): void;
@@ -10,7 +12,9 @@ export interface LeafTimes {
 }
 
 const kept = 32;
-const enough = 3;
+const enough = 8;
+/** Times the longest, while there are few. */
+const patience = 3;
 const deviations = 10;
 const floorSeconds = 2;
 
@@ -24,7 +28,8 @@ export function createLeafTimes(firstLimitSeconds: number): LeafTimes {
     },
     medianSeconds,
     limitSeconds() {
-      if (last.length < enough) return firstLimitSeconds;
+      if (last.length === 0) return firstLimitSeconds;
+      if (last.length < enough) return Math.max(floorSeconds, patience * Math.max(...last));
       const middle = medianSeconds();
       const deviation = median(last.map((seconds) => Math.abs(seconds - middle)));
       return Math.max(floorSeconds, 2 * middle, middle + deviations * deviation);

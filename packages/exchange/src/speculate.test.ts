@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import type { Evidence } from './evidence.js';
-import { createLeafTimes } from './leaf-times.js';
-import { readLease, leaseText } from './evidence.js';
 import { speculate, type Waiting } from './speculate.js';
 import { firstView, withBarred } from './view.js';
 
@@ -73,26 +71,5 @@ describe('speculation', () => {
   it('keeps off a leaf from which it is barred', () => {
     const barred = withBarred(view, 4, { shard: 8, worker: 'a', why: 'not finite', loss: null }, 'id2');
     assert.equal(speculate(waiting({ view: barred })), 7);
-  });
-});
-
-describe('leaf times', () => {
-  it('trust at first, then expect what was', () => {
-    const times = createLeafTimes(600);
-    assert.equal(times.limitSeconds(), 600);
-    for (const seconds of [1, 1.1, 0.9, 1]) times.add(seconds);
-    assert.equal(times.medianSeconds(), 1);
-    assert.ok(Math.abs(times.limitSeconds() - 2) < 1e-9);
-    for (let i = 0; i < 32; i++) times.add(i % 2 === 0 ? 30 : 40);
-    assert.equal(times.medianSeconds(), 35);
-    assert.equal(times.limitSeconds(), 85, 'median + 10 deviations of 5');
-  });
-});
-
-describe('leases', () => {
-  it('carry what a member says of itself', () => {
-    const progress = { step: 12, done: 3, secondsPerLeaf: 0.25, hangs: true, ready: false };
-    assert.deepEqual(readLease(leaseText('42', progress)), { connection: '42', progress });
-    assert.equal(readLease(null).connection, undefined);
   });
 });

@@ -96,6 +96,7 @@ async function referencedSteps(
 
 /** Training knows nothing of queues and metrics; this is where its facts become theirs. */
 function factPasser(run: string, { report }: TaskContext): (fact: TrainingFact) => void {
+  /** Of the last step, while this member is the one that tells: what a former one says would be of the past. */
   let last: RunProgress | undefined;
   const tell = (progress: RunProgress) => {
     last = progress;
@@ -106,6 +107,7 @@ function factPasser(run: string, { report }: TaskContext): (fact: TrainingFact) 
       case 'step':
         report({ kind: 'step', run, phases: fact.phases, shards: fact.shards });
         if (fact.isWriter) tell(progressOf(fact));
+        else last = undefined;
         return;
       case 'exchanged':
         report({ kind: 'exchanged', run, bytesIn: fact.bytesIn, bytesOut: fact.bytesOut });
