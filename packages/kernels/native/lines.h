@@ -29,28 +29,23 @@ static inline float widened(uint16_t half) {
 
 // into[i] = f(i) for a piece that stays in the first cache, where `into` may be what f reads at i; ask(i) asks for what
 // comes after it.
-template <class Ask, class F>
-static inline void overChunk(float* into, size_t count, Ask ask, F f) {
+template <class T, class Ask, class F>
+static inline void overChunk(T* into, size_t count, Ask ask, F f) {
   size_t i = 0;
   for (; i + kElementsAtOnce <= count; i += kElementsAtOnce) {
     ask(i);
-    float results[kElementsAtOnce];
+    T results[kElementsAtOnce];
     for (size_t l = 0; l < kElementsAtOnce; l++) results[l] = f(i + l);
     std::memcpy(into + i, results, sizeof results);
   }
   for (; i < count; i++) into[i] = f(i);
 }
 
-// The same along arrays of any length.
+// The same along arrays of any length, whose own lines are asked for too.
 template <class T, class Ask, class F>
 static inline void alongLines(T* into, size_t count, Ask ask, F f) {
-  size_t i = 0;
-  for (; i + kElementsAtOnce <= count; i += kElementsAtOnce) {
+  overChunk(into, count, [&](size_t i) {
     ask(i);
     askAheadToWrite(into, i);
-    T results[kElementsAtOnce];
-    for (size_t l = 0; l < kElementsAtOnce; l++) results[l] = f(i + l);
-    std::memcpy(into + i, results, sizeof results);
-  }
-  for (; i < count; i++) into[i] = f(i);
+  }, f);
 }
