@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseExperiment, putDocument, runKeys } from '@lvnet/experiments';
-import type { Registry, RunProgress } from '@lvnet/queue';
+import type { RunProgress } from '@lvnet/queue';
 import { openStore, type Store } from '@lvnet/store';
 import { readStatus } from './status.js';
 import { submitRun } from './submit.js';
@@ -15,8 +15,7 @@ const progress: RunProgress = {
   ...{ samplesPerSecond: 1, stepSeconds: 1, checkpoint: null, at: '2026-01-01T00:00:00.000Z' },
 };
 /** Control Redis, as far as a status asks it. */
-const knowing = (known: RunProgress | undefined) =>
-  ({ progress: () => Promise.resolve(known) }) as unknown as Registry;
+const knowing = (known: RunProgress | undefined) => ({ progress: () => Promise.resolve(known) });
 
 describe('the status of a run', () => {
   let folder: string;

@@ -40,7 +40,7 @@ export interface RunStatus {
 /** Joins what the store holds for good with what control Redis knows of the moment. */
 export async function readStatus(
   store: Store,
-  registry: Registry | undefined,
+  registry: Pick<Registry, 'progress'> | undefined,
   run: string,
 ): Promise<RunStatus> {
   const document = await readJson<RunDocument>(store, runKeys.document(run));

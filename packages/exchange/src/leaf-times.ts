@@ -1,8 +1,8 @@
 /**
  * How long a member's leaves take, and from when on one takes suspiciously long: median + k median absolute
  * deviations of its own last leaves, and never below a floor. Of a few leaves, while code is still being compiled and
- * others start beside it, that says little: until there are enough, several times the longest. Before the first it
- * trusts.
+ * others start beside it, that says little: until there are enough, several times the longest. Before there are three
+ * it trusts: the first may be empty shards.
  */
 export interface LeafTimes {
   add(seconds: number): void;
@@ -12,6 +12,7 @@ export interface LeafTimes {
 }
 
 const kept = 32;
+const fewest = 3;
 const enough = 8;
 /** Times the longest, while there are few. */
 const patience = 3;
@@ -28,7 +29,7 @@ export function createLeafTimes(firstLimitSeconds: number): LeafTimes {
     },
     medianSeconds,
     limitSeconds() {
-      if (last.length === 0) return firstLimitSeconds;
+      if (last.length < fewest) return firstLimitSeconds;
       if (last.length < enough) return Math.max(floorSeconds, patience * Math.max(...last));
       const middle = medianSeconds();
       const deviation = median(last.map((seconds) => Math.abs(seconds - middle)));
