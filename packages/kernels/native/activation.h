@@ -18,12 +18,14 @@ static inline void lockstep(F f) {
   for (int i = 0; i < N; i++) f(i);
 }
 
-// e = exp(x) - MINUS for x <= 0 (x > 0 gives nonsense that callers mask away). x = n ln 2 + r; the polynomial is the
-// minimax one for r + r^2 q(r) on |r| <= ln(2) / 2: 1.3e-8 relative, so that rounding is what remains (1.2e-7).
-// NaN passes.
-template <int N, int MINUS>
-static inline void expNegative(const Part (&x)[N], Part (&e)[N]) {
-  const Part magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, found in the low bits
+// The parts of exp(x) for x <= 0 (x > 0 gives nonsense that callers mask away): exp(x) = scale (1 + e), scale a power
+// of two. x = n ln 2 + r; the polynomial is the minimax one for r + r^2 q(r) on |r| <= ln(2) / 2: 1.3e-8 relative, so
+// that rounding is what remains (1.2e-7). NaN passes.
+template <int N>
+static inline void expNegative(const Part (&x)[N], Part (&e)[N], Part (&scale)[N]) {
+  // 1.5 * 2^23 + 127: adding it rounds to an integer, found in the low bits; moved to where a float has its exponent,
+  // whose bias is 127, they are 2^n.
+  const Part magic = all(12583039.0f);
   Part bounded[N], shifted[N], r[N];
   lockstep<N>([&](int i) { bounded[i] = larger(all(-87.0f), x[i]); });
   lockstep<N>([&](int i) { shifted[i] = fma(bounded[i], all(1.44269504088896341f), magic); });
@@ -36,20 +38,29 @@ static inline void expNegative(const Part (&x)[N], Part (&e)[N]) {
   lockstep<N>([&](int i) {
     PartWord bits;
     std::memcpy(&bits, &shifted[i], sizeof bits);
-    bits = (bits << 23) + 0x3F800000u;  // 2^n: the constant in `shifted` leaves by the top
-    Part scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    e[i] = fma(scale, e[i], MINUS ? scale - all(1.0f) : scale);
+    bits <<= 23;
+    std::memcpy(&scale[i], &bits, sizeof bits);
   });
+}
+
+// x where it is positive, else a * b + c - 1: in AVX-512 the choice costs no instruction of its own.
+static inline Part positiveOr(Part x, Part a, Part b, Part c) {
+#if defined(__AVX512F__)
+  const __mmask16 rest = _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_NGT_UQ);
+  const __m512 less = _mm512_mask_sub_ps((__m512)x, rest, (__m512)c, _mm512_set1_ps(1.0f));
+  return (Part)_mm512_mask3_fmadd_ps((__m512)a, (__m512)b, less, rest);
+#else
+  return pick(x > Part{}, x, fma(a, b, c - all(1.0f)));
+#endif
 }
 
 template <int ACT, int N>
 static inline void activateParts(Part (&x)[N]) {
   const Part zero{};
   if constexpr (ACT == ELU) {
-    Part e[N];
-    expNegative<N, 1>(x, e);
-    lockstep<N>([&](int i) { x[i] = pick(x[i] > zero, x[i], e[i]); });
+    Part e[N], scale[N];
+    expNegative(x, e, scale);
+    lockstep<N>([&](int i) { x[i] = positiveOr(x[i], scale[i], e[i], scale[i]); });
   }
   if constexpr (ACT == RELU) lockstep<N>([&](int i) { x[i] = pick(x[i] < zero, zero, x[i]); });
 }
@@ -58,9 +69,10 @@ template <int ACT, int N>
 static inline void slopeParts(Part (&x)[N]) {
   const Part zero{}, one = all(1.0f);
   if constexpr (ACT == ELU) {
-    Part e[N];
-    expNegative<N, 1>(x, e);
-    lockstep<N>([&](int i) { x[i] = pick(x[i] > zero, one, e[i] + one); });
+    Part e[N], scale[N];
+    lockstep<N>([&](int i) { x[i] = smaller(zero, x[i]); });
+    expNegative(x, e, scale);
+    lockstep<N>([&](int i) { x[i] = fma(scale[i], e[i], scale[i]); });
   }
   if constexpr (ACT == RELU) lockstep<N>([&](int i) { x[i] = pick(x[i] > zero, one, zero); });
 }

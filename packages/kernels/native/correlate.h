@@ -98,8 +98,16 @@ static inline void correlateRows(const RowsAround<K>& rows, int kh, Depths depth
 // sums[kh][kd][16] += sum over the columns and depths of ring[kh][d + kd - K/2] centre[d].
 template <int K>
 static void correlateColumns(const RowsAround<K>& rows, Depths depths, const Columns& s, float* sums) {
-  constexpr int H = std::min(K, kRowsPerPass);
-  int kh = rows.from;
-  for (; kh + H <= rows.to; kh += H) correlateRows<K, H>(rows, kh, depths, s, sums + kh * K * L);
-  for (; kh < rows.to; kh++) correlateRows<K, 1>(rows, kh, depths, s, sums + kh * K * L);
+  // A row alone has too few sums to keep the multipliers busy: four rows are two and two, not three and one.
+  for (int kh = rows.from; kh < rows.to;) {
+    const int left = rows.to - kh;
+    const auto take = [&](auto h) {
+      constexpr int H = decltype(h)::value;
+      correlateRows<K, H>(rows, kh, depths, s, sums + kh * K * L);
+      kh += H;
+    };
+    if (K >= 3 && kRowsPerPass >= 3 && left >= 3 && left != 4) take(std::integral_constant<int, std::min(K, 3)>{});
+    else if (K >= 2 && left >= 2) take(std::integral_constant<int, std::min(K, 2)>{});
+    else take(std::integral_constant<int, 1>{});
+  }
 }

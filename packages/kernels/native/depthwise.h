@@ -47,7 +47,7 @@ constexpr int kBlocksTogether = 2;  // neighbours of a voxel lie side by side in
 
 template <int K>
 static void depthwiseRun(Depth s, const float* x, const float* packed, const IntoMemory& to) {
-  const Cut cut(s, kBlocksTogether);
+  const Cut cut(s, Ring<K>::rowCount, kBlocksTogether);
   const FromMemory source{x, s.d, s.h, s.w, s.c};
   const size_t ringFloats = (Ring<K>::floats(cut) + L - 1) / L * L;
   parallel(cut.tasks(), [&](int task, int thread) {
@@ -56,12 +56,13 @@ static void depthwiseRun(Depth s, const float* x, const float* packed, const Int
     float* scratch = threadScratch(thread, 1, Ring<K>::scratchFloats(cut));
     const auto ringOf = [&](int block) { return Ring<K>(s, at, rings + ringFloats * (block - at.block0)); };
     for (int b = at.block0; b < at.block1; b++) ringOf(b).start(b, source);
-    for (int y = at.h0; y < at.h1; y++) {
-      for (int b = at.block0; b < at.block1; b++) ringOf(b).bring(y + K / 2, b, source);
+    Ring<K>::walk(at, [&](int y, int count) {
+      for (int b = at.block0; b < at.block1; b++) ringOf(b).bringFor(y, count, b, source);
       for (int b = at.block0; b < at.block1; b++)
-        ringOf(b).convolve(y, packed + Width<K>::weights * b, scratch,
-                           [&](int column, int columns, const float* panel) { to.put(at, b, y, column, columns, panel); });
-    }
+        ringOf(b).convolve(y, count, packed + Width<K>::weights * b, scratch, [&](int r, int column, int columns, const float* panel) {
+          to.put(at, b, y + r, column, columns, panel);
+        });
+    });
     endStreams();
   });
 }
@@ -106,16 +107,16 @@ static void finishFilter(const float* partials, int parts, int c, bool reversed,
 
 template <int K>
 static void depthwiseFilterRun(Depth s, const float* x, const float* dy, float* dw) {
-  const Cut cut(s, kBlocksTogether);
+  const Cut cut(s, ringRows(K, 1), kBlocksTogether);
   const FromMemory source{x, s.d, s.h, s.w, s.c}, centreSource{dy, s.d, s.h, s.w, s.c};
-  const size_t ringFloats = (Ring<K>::floats(cut) + L - 1) / L * L, length = Width<K>::weights * cut.blocks;
+  const size_t ringFloats = (Ring<K, 1>::floats(cut) + L - 1) / L * L, length = Width<K>::weights * cut.blocks;
   float* partials = sharedScratch(0, length * cut.parts());
   parallel(cut.tasks(), [&](int task, int thread) {
     const Slab at = cut.slab(task);
     float* rings = threadScratch(thread, 0, ringFloats * cut.grouped);
     float* centre = threadScratch(thread, 1, centreFloats<K>(cut));
     float* line = threadScratch(thread, 2, size_t(cut.width + L) * L);
-    const auto ringOf = [&](int block) { return Ring<K>(s, at, rings + ringFloats * (block - at.block0)); };
+    const auto ringOf = [&](int block) { return Ring<K, 1>(s, at, rings + ringFloats * (block - at.block0)); };
     const auto sumsOf = [&](int block) { return partials + length * at.part + Width<K>::weights * block; };
     for (int b = at.block0; b < at.block1; b++) {
       ringOf(b).start(b, source);
@@ -124,7 +125,7 @@ static void depthwiseFilterRun(Depth s, const float* x, const float* dy, float* 
     const size_t pitch = size_t(at.depth()) * L;
     for (int y = at.h0; y < at.h1; y++)
       for (int b = at.block0; b < at.block1; b++) {
-        const Ring<K> ring = ringOf(b);
+        const Ring<K, 1> ring = ringOf(b);
         ring.bring(y + K / 2, b, source);
         centreRow<K>(s, at, y, b, centreSource, pitch, line, centre);
         correlateTiles<K>(ring.around(y), at.width(), ring.pitch, ring.depths(), centre, pitch, sumsOf(b));

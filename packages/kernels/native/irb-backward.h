@@ -160,7 +160,7 @@ struct BackwardWalk {
   const Irb& s;
   const float* x;
   const Expansion& e;
-  const float *centre, *back;          // mean of x, spread; expansion's weights [ep][up(c)], row j times the first scale
+  const float *centre, *back;          // mean of x, spread; expansion's weights [ep][up(c)], row j times the first scale, mixed
   const float* depthwise;              // packed, reversed
   const FromHiddenGradient<ACT>& dz;
   float *filterPartials, *sumPartials, *t;
@@ -170,12 +170,12 @@ struct BackwardWalk {
     const Slab at = cut.slab(task);
     const Depth h = hidden(s);
     const int grouped = at.block1 - at.block0;
-    const size_t voxels = size_t(at.depth()) * at.width(), ringFloats = Saved::align(Ring<K>::floats(cut)), pitch = size_t(at.depth()) * L;
+    const size_t voxels = size_t(at.depth()) * at.width(), ringFloats = Saved::align(Ring<K, 1>::floats(cut)), pitch = size_t(at.depth()) * L;
     Carver memory{threadScratch(thread, 0, taskFloats())};
-    float *rings = memory.take(ringFloats * cut.grouped), *scratch = memory.take(Ring<K>::scratchFloats(cut));
+    float *rings = memory.take(ringFloats * cut.grouped), *scratch = memory.take(Ring<K, 1>::scratchFloats(cut));
     float *columns = memory.take(centreFloats<K>(cut)), *activated = memory.take(rowFloats()), *dz1 = memory.take(rowFloats() * cut.grouped);
     float *centred = memory.take(size_t(cut.depth) * cut.width * s.c), *product = memory.take(size_t(s.c + 1) * L);
-    const auto ringOf = [&](int block) { return Ring<K>(h, at, rings + ringFloats * (block - at.block0)); };
+    const auto ringOf = [&](int block) { return Ring<K, 1>(h, at, rings + ringFloats * (block - at.block0)); };
     const FromExpansion<ACT> source{x, e, s.d, s.h, s.w};
     float* filter = filterPartials + Width<K>::weights * (size_t(at.part) * cut.blocks + at.block0);
     float* sums = sumPartials + size_t(s.c + 1) * L * (size_t(at.part) * cut.blocks + at.block0);
@@ -185,13 +185,13 @@ struct BackwardWalk {
     for (int y = at.h0; y < at.h1; y++) {
       centreInput(at, y, centred);
       for (int b = 0; b < grouped; b++) {
-        const Ring<K> ring = ringOf(at.block0 + b);
+        const Ring<K, 1> ring = ringOf(at.block0 + b);
         ring.bring(y + K / 2, at.block0 + b, dz);
         activatedRow(at, y, at.block0 + b, source, pitch, activated, columns);
         correlateTiles<K>(ring.around(y), at.width(), ring.pitch, ring.depths(), columns, pitch, filter + Width<K>::weights * b);
         std::memset(product, 0, size_t(s.c + 1) * L * sizeof(float));
         float* row = dz1 + voxels * L * b;
-        ring.convolve(y, depthwise + Width<K>::weights * (at.block0 + b), scratch, [&](int column, int count, const float* panel) {
+        ring.convolve(y, 1, depthwise + Width<K>::weights * (at.block0 + b), scratch, [&](int, int column, int count, const float* panel) {
           slopeInto(at, column, count, panel, activated, row, product + size_t(s.c) * L);
         });
         panelAtb(int(voxels), s.c, centred, s.c, row, product);
@@ -204,7 +204,7 @@ struct BackwardWalk {
 
   size_t rowFloats() const { return size_t(cut.depth) * (cut.width + L) * L; }
   size_t taskFloats() const {
-    return Saved::align(Ring<K>::floats(cut)) * cut.grouped + Ring<K>::scratchFloats(cut) + centreFloats<K>(cut) + rowFloats() * (cut.grouped + 1) +
+    return Saved::align(Ring<K, 1>::floats(cut)) * cut.grouped + Ring<K, 1>::scratchFloats(cut) + centreFloats<K>(cut) + rowFloats() * (cut.grouped + 1) +
            size_t(cut.depth) * cut.width * s.c + size_t(s.c + 1) * L + 8 * L;
   }
   size_t voxelAt(const Slab& at, int d, int y) const {
@@ -251,7 +251,7 @@ struct BackwardWalk {
     float* out = t + size_t(at.group) * rowsOf(s) * s.c;
     for (int d = 0; d < at.depth(); d++)
       fromPanels(at.width(), at.block1 - at.block0, plane, dz1 + size_t(d) * at.width() * L, s.c, back + size_t(at.block0) * L * up(s.c),
-                 up(s.c), nullptr, out + voxelAt(at, d, y) * s.c, s.c);
+                 up(s.c), nullptr, nullptr, out + voxelAt(at, d, y) * s.c, s.c);
   }
 };
 
@@ -315,8 +315,9 @@ static int walkBackward(const Irb& s, const float* x, const float* z, const floa
     for (int j = 0; j < s.e; j++) weights[size_t(c) * ep + j] *= gradient.scale[j];
   std::memset(back, 0, size_t(ep) * cp * sizeof(float));
   packRows(p.expand, s.e, s.c, one.scale.data(), back);
+  mixLastColumns(ep, s.c, back);
   const FromHiddenGradient<ACT> dz{dp, z, weights, two, gradient, s};
-  const Cut cut(hidden(s), kBackwardBlocks);
+  const Cut cut(hidden(s), ringRows(K, 1), kBackwardBlocks);
   const size_t filterLength = Width<K>::weights * blocks, sumLength = WalkSums::floats(s);
   float* partials = sharedScratch(kPartials, (filterLength + sumLength) * cut.parts());
   float* t = sharedScratch(kInputParts, size_t(cut.groups) * rowsOf(s) * s.c);

@@ -54,11 +54,13 @@ struct BlockSums {
   }
 };
 
+static Cut forwardCut(const Depth& h) { return Cut(h, ringRows(h.k, rowsTogether(h.k)), 1); }
+
 // Fills z; where `moments` is given also the moments of z, one group per part of the cut.
 template <int K, int ACT>
 static void hiddenPass(const Irb& s, const float* x, const Expansion& e, const float* weights, float* z, GroupMoments* moments) {
   const Depth h = hidden(s);
-  const Cut cut(h, 1);
+  const Cut cut = forwardCut(h);
   const FromExpansion<ACT> source{x, e, s.d, s.h, s.w};
   const IntoHidden to{h, z};
   parallel(cut.tasks(), [&](int task, int thread) {
@@ -68,17 +70,17 @@ static void hiddenPass(const Irb& s, const float* x, const Expansion& e, const f
     const int block = at.block0;
     BlockSums sums;
     ring.start(block, source);
-    for (int y = at.h0; y < at.h1; y++) {
-      ring.bring(y + K / 2, block, source);
-      ring.convolve(y, weights + Width<K>::weights * block, scratch, [&](int column, int columns, const float* panel) {
+    Ring<K>::walk(at, [&](int y, int count) {
+      ring.bringFor(y, count, block, source);
+      ring.convolve(y, count, weights + Width<K>::weights * block, scratch, [&](int r, int column, int columns, const float* panel) {
         const int inside = std::min(columns, at.width() - column);
         for (int d = 0; d < at.depth(); d++) {
-          float* out = to.place(at, block, d, y, column);
+          float* out = to.place(at, block, d, y + r, column);
           for (int i = 0; i < inside; i++) stream(out + size_t(i) * L, load(panel + (size_t(d) * columns + i) * L));
         }
         if (moments) sums.add(at.depth(), inside, size_t(columns) * L, panel);
       });
-    }
+    });
     endStreams();
     if (moments) {
       const size_t to = size_t(at.part) * h.c + block * L;
@@ -90,7 +92,7 @@ static void hiddenPass(const Irb& s, const float* x, const Expansion& e, const f
 // From x to z, with statistics `t` of the first normalisation; measures those of the second where asked to.
 static void makeHidden(const Irb& s, const float* x, const IrbWeights& p, float epsilon, int act, IrbStats t, bool measure, float* z) {
   const Expansion e = foldExpansion(s, p, folded1(s, p, t, epsilon));
-  GroupMoments moments(Cut(hidden(s), 1).parts(), s.e);
+  GroupMoments moments(forwardCut(hidden(s)).parts(), s.e);
   byKernel<3, 5, 7>(s.k, [&](auto k) {
     constexpr int K = decltype(k)::value;
     const float* weights = packedDepthwise<K>(s, p.depthwise, false);
@@ -134,7 +136,7 @@ static void projectPass(const Irb& s, const float* z, const Folded& two, const f
       const int rows = std::min(run, end - r);
       for (int b = 0; b < blocks; b++)
         activatePanel<ACT>(rows, z + plane * b + size_t(r) * L, &two.scale[size_t(b) * L], &two.offset[size_t(b) * L], h2 + pitch * b, size_t(rows) * L);
-      fromPanels(rows, blocks, pitch, h2, s.c, packed, cp, nullptr, projected + size_t(r) * s.c, s.c);
+      fromPanels(rows, blocks, pitch, h2, s.c, packed, cp, nullptr, nullptr, projected + size_t(r) * s.c, s.c);
     }
     moments.count[task] = end - begin;
     momentsOfRows(end - begin, s.c, projected + size_t(begin) * s.c, &moments.mean[size_t(task) * s.c], &moments.square[size_t(task) * s.c]);
@@ -145,6 +147,7 @@ static void projectHidden(const Irb& s, const float* z, const IrbWeights& p, flo
   float* packed = sharedScratch(kPointwise, size_t(up(s.e)) * up(s.c));
   std::memset(packed, 0, size_t(up(s.e)) * up(s.c) * sizeof(float));
   packTransposed(p.project, s.c, s.e, nullptr, packed);
+  mixLastColumns(up(s.e), s.c, packed);
   const Folded two = folded2(s, p, t, epsilon);
   const Chunks chunks(rowsOf(s), std::max(32, std::min(1024, 16384 / s.c)));
   GroupMoments moments(chunks.count, s.c);

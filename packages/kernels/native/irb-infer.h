@@ -12,7 +12,7 @@ struct InferWalk {
   const Expansion& e;
   const float* depthwise;
   const Folded& two;
-  const float *project, *offset;  // [ep][up(c)], column c times the third scale; offset padded
+  const float *project, *offset;  // [ep][up(c)], column c times the third scale; offset padded; both mixed
   float* out;                     // y where one group makes it all, else [group][rows][c]
   Cut cut;
 
@@ -20,41 +20,35 @@ struct InferWalk {
     const Slab at = cut.slab(task);
     const Depth h = hidden(s);
     const int grouped = at.block1 - at.block0;
-    const size_t ringFloats = Saved::align(Ring<K>::floats(cut)), plane = size_t(at.depth()) * at.width() * L;
+    const size_t ringFloats = Saved::align(Ring<K>::floats(cut)), plane = size_t(at.depth()) * at.width() * L, row = plane * grouped;
     float* rings = threadScratch(thread, 0, ringFloats * cut.grouped);
     float* scratch = threadScratch(thread, 1, Ring<K>::scratchFloats(cut));
-    float* hiddenRow = threadScratch(thread, 2, size_t(cut.depth) * cut.width * L * cut.grouped);
+    float* hiddenRows = threadScratch(thread, 2, size_t(cut.depth) * cut.width * L * cut.grouped * Ring<K>::together);
     const auto ringOf = [&](int block) { return Ring<K>(h, at, rings + ringFloats * (block - at.block0)); };
     const FromExpansion<ACT> source{x, e, s.d, s.h, s.w};
     for (int b = 0; b < grouped; b++) ringOf(at.block0 + b).start(at.block0 + b, source);
-    for (int y = at.h0; y < at.h1; y++) {
+    Ring<K>::walk(at, [&](int y, int count) {
       for (int b = 0; b < grouped; b++) {
         const Ring<K> ring = ringOf(at.block0 + b);
-        ring.bring(y + K / 2, at.block0 + b, source);
+        ring.bringFor(y, count, at.block0 + b, source);
         const size_t j = size_t(at.block0 + b) * L;
-        ring.convolve(y, depthwise + Width<K>::weights * (at.block0 + b), scratch, [&](int column, int columns, const float* panel) {
+        ring.convolve(y, count, depthwise + Width<K>::weights * (at.block0 + b), scratch, [&](int r, int column, int columns, const float* panel) {
           const int inside = std::min(columns, at.width() - column);
           for (int d = 0; d < at.depth(); d++)
             activatePanel<ACT>(inside, panel + size_t(d) * columns * L, &two.scale[j], &two.offset[j],
-                               hiddenRow + plane * b + (size_t(d) * at.width() + column) * L);
+                               hiddenRows + row * r + plane * b + (size_t(d) * at.width() + column) * L);
         });
       }
-      projectRow(at, y, hiddenRow, plane);
-    }
+      for (int r = 0; r < count; r++) projectRow(at, y + r, hiddenRows + row * r, plane);
+    });
   }
 
   void projectRow(const Slab& at, int y, const float* hiddenRow, size_t plane) const {
     float* to = out + size_t(at.group) * rowsOf(s) * s.c;
     for (int d = 0; d < at.depth(); d++) {
-      const size_t voxel = ((size_t(at.volume) * s.d + at.d0 + d) * s.h + y) * s.w + at.w0, count = size_t(at.width()) * s.c;
-      float* row = to + voxel * s.c;
-      fromPanels(at.width(), at.block1 - at.block0, plane, hiddenRow + size_t(d) * at.width() * L, s.c,
-                 project + size_t(at.block0) * L * up(s.c), up(s.c), at.group == 0 ? offset : nullptr, row, s.c);
-      if (cut.groups > 1) continue;
-      for (size_t i = 0; i < count; i += L) {
-        const int n = int(std::min<size_t>(L, count - i));
-        storen(row + i, loadn(row + i, n) + loadn(x + voxel * s.c + i, n), n);
-      }
+      const size_t voxel = (((size_t(at.volume) * s.d + at.d0 + d) * s.h + y) * s.w + at.w0) * s.c;
+      fromPanels(at.width(), at.block1 - at.block0, plane, hiddenRow + size_t(d) * at.width() * L, s.c, project + size_t(at.block0) * L * up(s.c),
+                 up(s.c), at.group == 0 ? offset : nullptr, cut.groups == 1 ? x + voxel : nullptr, to + voxel, s.c);
     }
   }
 };
@@ -74,13 +68,16 @@ static void addGroups(const Irb& s, const float* x, const float* parts, int grou
 }
 
 static void irbInfer(Irb s, const float* x, IrbWeights p, float epsilon, int act, IrbStats t, float* y) {
-  const Folded two = folded2(s, p, t, epsilon), three = folded3(s, p, t, epsilon);
+  const Folded two = folded2(s, p, t, epsilon);
+  Folded three = folded3(s, p, t, epsilon);
   const Expansion e = foldExpansion(s, p, folded1(s, p, t, epsilon));
   const int ep = up(s.e), cp = up(s.c);
   float* project = sharedScratch(kPointwise, size_t(ep) * cp);
   std::memset(project, 0, size_t(ep) * cp * sizeof(float));
   packTransposed(p.project, s.c, s.e, three.scale.data(), project);
-  const Cut cut(hidden(s), kInferBlocks, ringBytesHere());
+  mixLastColumns(ep, s.c, project);
+  mixLastColumns(1, s.c, three.offset.data());
+  const Cut cut(hidden(s), ringRows(s.k, rowsTogether(s.k)), kInferBlocks);
   float* out = cut.groups > 1 ? sharedScratch(kInputParts, size_t(cut.groups) * rowsOf(s) * s.c) : y;
   byKernel<3, 5, 7>(s.k, [&](auto k) {
     constexpr int K = decltype(k)::value;

@@ -63,7 +63,7 @@ struct FromExpansion {
   const float* x;
   Expansion e;
   int d, h, w;
-  void operator()(int volume, int z, int y, int c0, int c1, int block, float* out, ptrdiff_t ahead) const {
+  __attribute__((noinline)) void operator()(int volume, int z, int y, int c0, int c1, int block, float* out, ptrdiff_t ahead) const {
     const float* p = x + (((size_t(volume) * d + z) * h + y) * w + c0) * e.c;
     panelOf<ACT>(c1 - c0, e.c, p, e.c, e.weight + block * L, e.ep, e.offset + block * L, out, ahead * e.c);
   }

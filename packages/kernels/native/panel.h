@@ -87,39 +87,108 @@ static void panelAtb(int rows, int M, const float* a, size_t lda, const float* p
   for (; m < M; m++) panelAtbTile<1>(rows, a + m, lda, panel, out + size_t(m) * L);
 }
 
-template <class T, int R>
-static inline void fromPanelsTile(int panels, size_t pitch, const float* panel, const float* w, size_t ldw, T bias, T (&s)[R]) {
-  for (int r = 0; r < R; r++) s[r] = bias;
-  for (int b = 0; b < panels; b++, panel += pitch, w += L * ldw)
-    for (int k = 0; k < L; k++) {
-      const T v = loadAs<T>(w + k * ldw);
-#pragma GCC unroll 8
-      for (int r = 0; r < R; r++) s[r] = fma(allOf<T>(panel[r * L + k]), v, s[r]);
+// Two neighbouring floats in all pairs of lanes.
+static inline Part allPairs(const float* p) {
+  double pair;
+  std::memcpy(&pair, p, sizeof pair);
+#if defined(__AVX512F__)
+  return (Part)_mm512_set1_pd(pair);
+#elif defined(__AVX2__)
+  return (Part)_mm256_set1_pd(pair);
+#else
+  typedef double Doubles __attribute__((vector_size(W * 4)));
+  return (Part)Doubles{pair, pair};
+#endif
+}
+// a[0] + a[1], a[2] + a[3], ..., b[0] + b[1], ...
+static inline Part sumPairs(Part a, Part b) {
+  PartBits even;
+  for (int i = 0; i < W; i++) even[i] = 2 * i;
+  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, even + 1);
+}
+
+// How fromPanels wants weights [rows][up(C)], rows even, and a bias, [up(C)]: where the last columns are at most eight,
+// rows k and k + 1 of them are mixed, in the place of row k.
+static bool endsInPairs(int C) { return C % L != 0 && C % L <= L / 2; }
+static void mixLastColumns(int rows, int C, float* w) {
+  if (!endsInPairs(C)) return;
+  const size_t ld = up(C);
+  for (float* at = w + ld - L; rows > 0; rows -= 2, at += 2 * ld)
+    for (int j = L / 2 - 1; j >= 0; j--) {
+      const float first = at[j], second = rows > 1 ? at[ld + j] : 0.0f;
+      at[2 * j] = first, at[2 * j + 1] = second;
     }
 }
-template <class T, int R>
+
+template <int R>
 static inline void fromPanelsColumns(int panels, size_t pitch, const float* panel, const float* w, size_t ldw, const float* bias,
-                                     int j, int n, float* out, size_t ldo) {
-  T s[R];
-  fromPanelsTile<T, R>(panels, pitch, panel, w + j, ldw, bias ? loadAs<T>(bias + j) : T{}, s);
-  for (int r = 0; r < R; r++) storeAs<T>(out + r * ldo + j, s[r], n);
+                                     const float* residual, int n, float* out, size_t ldo) {
+  Part s[R];
+  for (int r = 0; r < R; r++) s[r] = bias ? loadPart(bias) : Part{};
+  for (int b = 0; b < panels; b++, panel += pitch, w += L * ldw)
+    for (int k = 0; k < L; k++) {
+      const Part v = loadPart(w + k * ldw);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; r++) s[r] = fma(all(panel[r * L + k]), v, s[r]);
+    }
+  for (int r = 0; r < R; r++) storePart(out + r * ldo, residual ? s[r] + loadPart(residual + r * ldo, n) : s[r], n);
+}
+// At most eight columns: the even channels of column j are summed in lane 2 j, the odd ones in the lane after it, so
+// that no lane is idle.
+template <int R>
+static inline void fromPanelsPairs(int panels, size_t pitch, const float* panel, const float* w, size_t ldw, const float* bias,
+                                   const float* residual, int n, float* out, size_t ldo) {
+  constexpr int P = L / W;
+  Part s[R * P];
+  for (int i = 0; i < R * P; i++) s[i] = bias ? loadPart(bias + i % P * W) : Part{};
+  for (int b = 0; b < panels; b++, panel += pitch, w += L * ldw)
+    for (int k = 0; k < L; k += 2) {
+      Part v[P];
+      for (int p = 0; p < P; p++) v[p] = loadPart(w + k * ldw + p * W);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; r++) {
+        const Part x = allPairs(panel + r * L + k);
+        for (int p = 0; p < P; p++) s[r * P + p] = fma(x, v[p], s[r * P + p]);
+      }
+    }
+  if (ldo == L / 2 && R * P > 1) {
+    for (int i = 0; i < R * P / 2; i++) {
+      const Part y = sumPairs(s[2 * i], s[2 * i + 1]);
+      storePart(out + i * W, residual ? y + loadPart(residual + i * W) : y);
+    }
+    return;
+  }
+  alignas(64) float sums[R * L];
+  for (int i = 0; i < R * P; i++) storePart(sums + i * W, s[i]);
+  for (int r = 0; r < R; r++)
+    for (int j = 0; j < n; j++) {
+      const float y = sums[r * L + 2 * j] + sums[r * L + 2 * j + 1];
+      out[r * ldo + j] = residual ? y + residual[r * ldo + j] : y;
+    }
 }
 template <int R>
 static inline void fromPanelsRows(int panels, size_t pitch, const float* panel, int C, const float* w, size_t ldw,
-                                  const float* bias, float* out, size_t ldo) {
-  constexpr int wide = lanesOf<Part>(), narrow = lanesOf<Narrow>();
-  int j = 0;
-  for (; C - j > narrow; j += wide) fromPanelsColumns<Part, R>(panels, pitch, panel, w, ldw, bias, j, C - j, out, ldo);
-  for (; j < C; j += narrow) fromPanelsColumns<Narrow, R>(panels, pitch, panel, w, ldw, bias, j, C - j, out, ldo);
+                                  const float* bias, const float* residual, float* out, size_t ldo) {
+  const int wide = endsInPairs(C) ? C / L * L : C;
+  const auto from = [](const float* p, int j) { return p ? p + j : nullptr; };
+  for (int j = 0; j < wide; j += W)
+    fromPanelsColumns<R>(panels, pitch, panel, w + j, ldw, from(bias, j), from(residual, j), C - j, out + j, ldo);
+  if (wide < C)
+    fromPanelsPairs<R>(panels, pitch, panel, w + wide, ldw, from(bias, wide), from(residual, wide), C - wide, out + wide, ldo);
 }
-// out[rows][C] = bias + sum over panels of panel[rows][16] w[16][ldw]; panels lie `pitch` floats apart, w and
-// bias are padded to sixteen columns.
+// out[rows][C] = bias + sum over panels of panel[rows][16] w[16][ldw], plus residual where given; panels lie `pitch`
+// floats apart, w and bias are padded to sixteen columns, the last ones mixed (mixLastColumns).
 static void fromPanels(int rows, int panels, size_t pitch, const float* panel, int C, const float* w, size_t ldw, const float* bias,
-                       float* out, size_t ldo) {
+                       const float* residual, float* out, size_t ldo) {
   int r = 0;
-  for (; r + 8 <= rows; r += 8) fromPanelsRows<8>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, out + r * ldo, ldo);
-  for (; r + 4 <= rows; r += 4) fromPanelsRows<4>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, out + r * ldo, ldo);
-  for (; r < rows; r++) fromPanelsRows<1>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, out + r * ldo, ldo);
+  const auto run = [&](auto n) {
+    constexpr int R = decltype(n)::value;
+    for (; r + R <= rows; r += R)
+      fromPanelsRows<R>(panels, pitch, panel + size_t(r) * L, C, w, ldw, bias, residual ? residual + r * ldo : nullptr, out + r * ldo, ldo);
+  };
+  if constexpr (W == L) run(std::integral_constant<int, 8>{});
+  run(std::integral_constant<int, 4>{});
+  run(std::integral_constant<int, 1>{});
 }
 
 template <class T, int R>

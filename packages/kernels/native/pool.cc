@@ -9,7 +9,6 @@
 #include <vector>
 #ifdef __linux__
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 
 namespace {
@@ -102,15 +101,6 @@ float* allocateFloats(size_t floats) {
   if (page == huge) madvise(data, bytes, MADV_HUGEPAGE);
 #endif
   return static_cast<float*>(data);
-}
-
-size_t secondLevelCacheBytes() {
-#ifdef _SC_LEVEL2_CACHE_SIZE
-  const long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return bytes > 0 ? size_t(bytes) : 0;
-#else
-  return 0;
-#endif
 }
 
 void setThreads(int count) {

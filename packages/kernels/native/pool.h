@@ -17,8 +17,6 @@ void parallel(int tasks, const std::function<void(int, int)>& f);
 // Memory of `floats` that begins at a page, a huge one where it is large and the system has them: rows that lie
 // megabytes apart cost a tenth less. Freed by std::free. Throws OutOfMemory.
 float* allocateFloats(size_t floats);
-// 0 where the system does not say.
-size_t secondLevelCacheBytes();
 // A buffer of the thread that only ever grows, 64-byte aligned.
 float* threadScratch(int thread, int slot, size_t floats);
 // A buffer of the process, for one kernel call at a time.

@@ -5,12 +5,6 @@
 #include "width.h"
 
 constexpr size_t kRingBytes = 640 * 1024;  // of a second-level cache of 1 MB
-// Where no sums depend on the cut it may follow the machine, up to what suits a second-level cache of 2 MB (1.3 MB was
-// slower again): the wider a tile, the fewer columns are made in two of them (Sapphire Rapids: 6 % of a block).
-static size_t ringBytesHere() {
-  static const size_t bytes = std::min<size_t>(900 * 1024, std::max(kRingBytes, secondLevelCacheBytes() / 9 * 4));
-  return bytes;
-}
 
 // Input is asked for two depths before its use. A whole row ahead would not do: planes are a power of two apart and
 // would push each other out of the cache. The lines are asked for one by one between the arithmetic; all at once
@@ -42,15 +36,15 @@ struct Cut {
   Depth s;
   int blocks, grouped, groups, depth, height, width, depths, heights, widths;
 
-  // Tasks take up to `most` blocks together.
-  Cut(Depth s, int most, size_t ringBytes = kRingBytes) : s(s) {
+  // Tasks take up to `most` blocks together, each with a ring of `ringRows` rows.
+  Cut(Depth s, int ringRows, int most) : s(s) {
     blocks = (s.c + L - 1) / L;
     groups = pieces(blocks, most);
     grouped = pieces(blocks, groups);
     depth = evenly(s.d, 32, 1);
     const int held = std::min(s.d, depth + s.k - 1);
-    const size_t column = size_t(held) * L * sizeof(float) * s.k * grouped * (s.k == 5 ? 2 : 1);
-    width = evenly(s.w, std::max(16, std::min(s.w, int(ringBytes / column))), 4);
+    const size_t column = size_t(held) * L * sizeof(float) * ringRows * grouped * (s.k == 5 ? 2 : 1);
+    width = evenly(s.w, std::max(16, std::min(s.w, int(kRingBytes / column))), 4);
     height = evenly(s.h, std::max(16, std::min(64, s.h / 4)), 1);
     depths = pieces(s.d, depth);
     heights = pieces(s.h, height);
@@ -79,9 +73,13 @@ struct Cut {
   }
 };
 
-// A ring of K rows, each [tile][point][depth][16], of one channel block.
-template <int K>
+// Rows that a ring for kernels of k keeps, where so many rows of results are made together.
+static constexpr int ringRows(int k, int together) { return k + together - 1; }
+
+// A ring of rows, each [tile][point][depth][16], of one channel block.
+template <int K, int Together = rowsTogether(K)>
 struct Ring {
+  static constexpr int together = Together, rowCount = ringRows(K, Together);
   const Depth& s;
   const Slab& at;
   int first, held;  // depths that the ring keeps: those of the slab and their neighbours inside the volume
@@ -93,13 +91,13 @@ struct Ring {
     pitch = size_t(held) * L;
     rowFloats = rowLength(held, at.width());
     rows = memory;
-    line = rows + K * rowFloats;
+    line = rows + rowCount * rowFloats;
   }
   // Rows a multiple of 4 KB apart would share the same few places of the first-level cache.
   static size_t rowLength(int held, int width) { return (size_t(Width<K>::ringTiles(width)) * Width<K>::points * held + 1) * L; }
   static size_t floats(const Cut& c) {
     const int held = std::min(c.s.d, c.depth + K - 1);
-    return K * rowLength(held, c.width) + size_t(Width<K>::inputColumns(c.width)) * L;
+    return rowCount * rowLength(held, c.width) + size_t(Width<K>::inputColumns(c.width)) * L;
   }
 
   Depths depths() const { return {at.d0 - first, at.depth(), held}; }
@@ -115,7 +113,7 @@ struct Ring {
     std::memset(line + size_t(end - from) * L, 0, size_t(to - end) * L * sizeof(float));
     for (int d = 0; d < held; d++) {
       source(at.volume, first + d, y, inside, end, block, line + size_t(inside - from) * L, ahead(s, held, d, y));
-      intoRing<K>(line, at.width(), pitch, rows + size_t(y % K) * rowFloats + size_t(d) * L);
+      intoRing<K>(line, at.width(), pitch, rows + size_t(y % rowCount) * rowFloats + size_t(d) * L);
     }
   }
   // Before the first row of results: the rows above and beside it.
@@ -123,30 +121,42 @@ struct Ring {
   void start(int block, const Source& source) const {
     for (int y = at.h0 - K / 2; y < at.h0 + K / 2; y++) bring(y, block, source);
   }
-  RowsAround<K> around(int y) const {
+  // Calls f(y, count) for the rows of a slab, `together` at a time.
+  template <class F>
+  static void walk(const Slab& at, const F& f) {
+    for (int y = at.h0; y < at.h1; y += together) f(y, std::min(together, at.h1 - y));
+  }
+  // Makes what the results of `count` rows from y meet part of the ring, where the rows before y were there already.
+  template <class Source>
+  void bringFor(int y, int count, int block, const Source& source) const {
+    for (int r = 0; r < count; r++) bring(y + r + K / 2, block, source);
+  }
+  // What the results of `count` rows from y meet.
+  RowsAround<K> around(int y, int count = 1) const {
     RowsAround<K> r;
     r.from = std::max(0, K / 2 - y);
-    r.to = std::min(K, K / 2 + s.h - y);
-    for (int kh = 0; kh < K; kh++) {
-      const int row = y + kh - K / 2;
-      r.row[kh] = rows + size_t(row < 0 ? 0 : row % K) * rowFloats;
+    r.to = std::min(K + count - 1, K / 2 + s.h - y);
+    for (int i = 0; i < K + count - 1; i++) {
+      const int row = y + i - K / 2;
+      r.row[i] = rows + size_t(row < 0 ? 0 : row % rowCount) * rowFloats;
     }
     return r;
   }
-  // Calls sink(first column within the slab, columns, panel [depth][columns][16]) for the results of row y.
-  // scratch: scratchFloats().
+  // Calls sink(row, first column within the slab, columns, panel [depth][columns][16]) for the results of `count` rows
+  // from y, at most `together`. scratch: scratchFloats().
   template <class Sink>
-  void convolve(int y, const float* weights, float* scratch, const Sink& sink) const {
-    const RowsAround<K> r = around(y);
+  void convolve(int y, int count, const float* weights, float* scratch, const Sink& sink) const {
+    const RowsAround<K> rows = around(y, count);
     const Depths d = depths();
     const int tiles = Width<K>::tiles(at.width()), C = columnsAtOnce(d.count);
-    float* panel = scratch + size_t(Width<K>::points) * std::max(16, d.count) * L;
+    float* panel = scratch + size_t(count) * Width<K>::points * std::max(16, d.count) * L;
     int t = 0;
     const auto run = [&](auto c) {
-      constexpr int N = decltype(c)::value;
+      constexpr int N = decltype(c)::value, columns = N * Width<K>::results;
       for (; t + N <= tiles; t += N) {
-        convolveTilesOf<K, N>(r, t, pitch, d, weights, scratch, panel);
-        sink(t * Width<K>::results, N * Width<K>::results, panel);
+        if (count == together) convolveTilesOf<K, together, N>(rows, t, pitch, d, weights, scratch, panel);
+        else convolveTilesOf<K, 1, N>(rows, t, pitch, d, weights, scratch, panel);
+        for (int r = 0; r < count; r++) sink(r, t * Width<K>::results, columns, panel + size_t(r) * d.count * columns * L);
       }
     };
     if (C == 8) run(std::integral_constant<int, 8>{});
@@ -154,7 +164,7 @@ struct Ring {
     if (C == 2) run(std::integral_constant<int, 2>{});
     run(std::integral_constant<int, 1>{});
   }
-  static size_t scratchFloats(const Cut& c) { return size_t(Width<K>::points + Width<K>::results) * std::max(16, c.depth) * L; }
+  static size_t scratchFloats(const Cut& c) { return size_t(together) * (Width<K>::points + Width<K>::results) * std::max(16, c.depth) * L; }
 };
 
 // Calls f with the size of a kernel as a constant, one of these.

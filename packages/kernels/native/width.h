@@ -157,20 +157,22 @@ static void unpackFilter(const float* sums, int c, bool reversed, float* dw) {
   });
 }
 
-// Results of `count` neighbouring tiles from `tile`, as a panel [depth][count * results][16]. `pitch`: floats
-// between columns of the ring; `scratch` holds points * count * depths panels' worth.
-template <int K, int C>
-static inline void convolveTilesOf(const RowsAround<K>& rows, int tile, size_t pitch, Depths s, const float* weights, float* scratch, float* panel) {
-  constexpr int P = Width<K>::points, R = Width<K>::results;
+// Results of R rows and C neighbouring tiles from `tile`, as panels [row][depth][C * results][16]. `pitch`: floats
+// between columns of the ring; `scratch` holds R * points * C * depths vectors.
+template <int K, int R, int C>
+static __attribute__((noinline)) void convolveTilesOf(const RowsAround<K>& rows, int tile, size_t pitch, Depths s, const float* weights, float* scratch, float* panel) {
+  constexpr int P = Width<K>::points, N = Width<K>::results;
   const size_t offset = size_t(tile) * P * pitch;
   if constexpr (Width<K>::winograd) {
-    const size_t depth = C * L, point = s.count * depth;
+    const size_t depth = C * L, point = s.count * depth, row = P * point;
     for (int p = 0; p < P; p++)
-      sumColumns<K, 1, C>(rows, offset + p * pitch, P * pitch, s, weights + size_t(p) * K * K * L, {scratch + p * point, L, depth});
-    for (int d = 0; d < s.count; d++)
-      for (int c = 0; c < C; c++) winogradResult(scratch + d * depth + c * L, point, panel + (size_t(d) * C + c) * R * L, L);
+      sumColumns<K, 1, R, C>(rows, offset + p * pitch, P * pitch, s, weights + size_t(p) * K * K * L, {scratch + p * point, row, L, depth});
+    for (int r = 0; r < R; r++)
+      for (int d = 0; d < s.count; d++)
+        for (int c = 0; c < C; c++)
+          winogradResult(scratch + r * row + d * depth + c * L, point, panel + ((size_t(r) * s.count + d) * C + c) * N * L, L);
   } else {
-    sumColumns<K, K, C>(rows, offset, pitch, s, weights, {panel, L, C * L});
+    sumColumns<K, K, R, C>(rows, offset, pitch, s, weights, {panel, s.count * C * size_t(L), L, C * L});
   }
 }
 
