@@ -95,7 +95,7 @@ function openOwn(name: string, kind: EngineKind, o: EngineOptions): Opened {
   return { kernels, instructionSet, threads, traits: '', asynchronous: false, setThreads };
 }
 
-/** What stays on the host (Adam, softmax of predictions) is done by our own kernels, alike on all engines. */
+/** What stays on the host (Adam, probabilities of predictions) is done by our own kernels, alike on all engines. */
 async function openOnTensorFlow(name: string, o: EngineOptions): Promise<Opened> {
   const { openTensorFlow } = await import('./tensorflow/open.js'); // the others need none of it
   const threads = o.threads ?? availableParallelism();

@@ -147,11 +147,11 @@ napi_value upsample(Args& a, bool forward) {
 napi_value upsampleForward(Args& a) { return upsample(a, true); }
 napi_value upsampleBackward(Args& a) { return upsample(a, false); }
 
-napi_value softmax(Args& a) {
+napi_value foreground(Args& a) {
   const int rows = a.extent(0), classes = a.extent(1);
   const float* x = a.floats(2, size_t(rows) * classes);
-  float* p = a.floats(3, size_t(rows) * classes);
-  if (a.good) K->softmax(rows, classes, x, p);
+  float* p = a.floats(3, rows);
+  if (a.good) K->foreground(rows, classes, x, p);
   return nothing(a.env);
 }
 napi_value crossEntropy(Args& a) {
@@ -383,7 +383,7 @@ napi_value init(napi_env env, napi_value exports) {
   ADD(poolBackward);
   ADD(upsampleForward);
   ADD(upsampleBackward);
-  ADD(softmax);
+  ADD(foreground);
   ADD(crossEntropy);
   ADD(irbForward);
   ADD(irbInfer);

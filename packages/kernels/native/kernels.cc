@@ -108,7 +108,7 @@ double fmaPeak(double seconds) {
 const KernelTable table{
     TABLE_NAME,       convForward,       convBackwardInput, convBackwardFilter, depthwiseForward,
     depthwiseBackwardInput, depthwiseBackwardFilter, normStatistics, normForward, normBackward,
-    poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   softmax,
+    poolForward,      poolBackward,      upsampleForward,   upsampleBackward,   foreground,
     crossEntropy,     Saved::floats,     irbForward,        irbBackward,        irbInfer,
     roundToBf16,      addTree,           fmaPeak,
 };

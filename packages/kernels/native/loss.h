@@ -70,14 +70,13 @@ static void overLossRows(int rows, int classes, F f) {
   });
 }
 
-static void softmax(int rows, int classes, const float* logits, float* p) {
+static void foreground(int rows, int classes, const float* logits, float* p) {
   overLossRows(rows, classes, [&](int, int r, int count, float* across) {
     acrossClasses(count, classes, logits + size_t(r) * classes, across);
     for (int i = 0; i < count; i += W) {
       const Part share = all(1.0f) / powersOf(classes, across + i).sum;
-      for (int k = 0; k < classes; k++) storePart(across + k * kLossRows + i, loadPart(across + k * kLossRows + i) * share);
+      storePart(p + r + i, all(1.0f) - loadPart(across + i) * share, count - i);
     }
-    alongClasses(count, classes, across, p + size_t(r) * classes);
   });
 }
 

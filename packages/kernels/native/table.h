@@ -39,7 +39,7 @@ struct KernelTable {
   void (*poolBackward)(Depth, const float* dy, float* dx);
   void (*upsampleForward)(Depth, int factor, const float* x, float* y);
   void (*upsampleBackward)(Depth, int factor, const float* dy, float* dx);
-  void (*softmax)(int rows, int classes, const float* logits, float* p);
+  void (*foreground)(int rows, int classes, const float* logits, float* p);
   double (*crossEntropy)(int rows, int classes, const float* logits, const int32_t* labels, float* dlogits);
   // Floats that a block's forward leaves for its backward, with or without its hidden tensor.
   size_t (*irbSavedFloats)(const Irb&, bool keepHidden);

@@ -163,7 +163,8 @@ export interface KernelSet extends DenseKernels {
   /** Trilinear, align_corners false; d, h, w are the input's. */
   upsampleForward(s: VolumeShape & { c: number }, factor: number, x: Float32Array, y: Float32Array): void;
   upsampleBackward(s: VolumeShape & { c: number }, factor: number, dy: Float32Array, dx: Float32Array): void;
-  softmax(rows: number, classes: number, logits: Float32Array, p: Float32Array): void;
+  /** p [rows]: the softmax's probability of every class but the first, which is the background. */
+  foreground(rows: number, classes: number, logits: Float32Array, p: Float32Array): void;
   /** The mean over rows; dlogits, where wanted, is the gradient of that mean. */
   softmaxCrossEntropy(
     rows: number,

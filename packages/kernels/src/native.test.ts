@@ -130,13 +130,13 @@ describe('native kernels against the plain loops', function () {
   }
 
   for (const classes of [2, 3]) {
-    it(`softmax and cross entropy with ${String(classes)} classes`, () => {
+    it(`foreground and cross entropy with ${String(classes)} classes`, () => {
       const rows = 5_003;
       const logits = numbers(rows * classes, 1, 30);
       const labels = Int32Array.from({ length: rows }, (_, i) => (i * 7) % classes);
       judge(native, 2e-6, (kernels) => {
-        const [p, dlogits] = [new Float32Array(logits.length), new Float32Array(logits.length)];
-        kernels.softmax(rows, classes, logits, p);
+        const [p, dlogits] = [new Float32Array(rows), new Float32Array(logits.length)];
+        kernels.foreground(rows, classes, logits, p);
         const loss = Float32Array.of(kernels.softmaxCrossEntropy(rows, classes, logits, labels, dlogits));
         return { p, dlogits, loss };
       });
@@ -147,7 +147,7 @@ describe('native kernels against the plain loops', function () {
     const two = new Float32Array(2);
     assert.throws(() => native.softmaxCrossEntropy(1, 2, two, Int32Array.of(2), null), /outside the classes/);
     assert.throws(() => {
-      native.softmax(2, 2, two, two);
+      native.foreground(2, 2, two, two);
     }, /shorter/);
   });
 

@@ -112,7 +112,7 @@ function bind(addon: Addon): NativeKernels {
     averagePoolBackward: (s, dy, dx) => void call('poolBackward', ...volume(s), s.c, dy, dx),
     upsampleForward: (s, factor, x, y) => void call('upsampleForward', ...volume(s), s.c, factor, x, y),
     upsampleBackward: (s, factor, dy, dx) => void call('upsampleBackward', ...volume(s), s.c, factor, dy, dx),
-    softmax: (rows, classes, logits, p) => void call('softmax', rows, classes, logits, p),
+    foreground: (rows, classes, logits, p) => void call('foreground', rows, classes, logits, p),
     softmaxCrossEntropy: (rows, classes, logits, labels, dlogits) =>
       Number(call('crossEntropy', rows, classes, logits, labels, dlogits)),
     irbSavedLength: (s, o) => irbSavedFloats(s) + (o.keepHidden === true ? irbHiddenFloats(s) : 0),

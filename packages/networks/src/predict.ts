@@ -42,9 +42,7 @@ export function predictForeground(
     const channels = networkOf(network.config).inputChannels;
     const input = tf.tensor(withChannels(network.config, image, [1, d, h, w]), [1, d, h, w, channels]);
     const { main } = forward(network.config, tensorOf, input, { training: false, weights });
-    const p = new Float32Array(foreground.length * classes);
-    engine.kernels.softmax(foreground.length, classes, main.dataSync<'float32'>(), p);
-    for (let i = 0; i < foreground.length; i++) foreground[i] = 1 - (p[i * classes] ?? 0);
+    engine.kernels.foreground(foreground.length, classes, main.dataSync<'float32'>(), foreground);
   } finally {
     tf.engine().endScope();
   }

@@ -11,9 +11,9 @@ function rowSoftmax(logits: Float32Array, row: number, classes: number): { p: nu
   return { p: powers.map((value) => value / sum), logSum: largest + Math.log(sum) };
 }
 
-export const loss: Pick<KernelSet, 'softmax' | 'softmaxCrossEntropy'> = {
-  softmax(rows, classes, logits, p) {
-    for (let row = 0; row < rows; row++) p.set(rowSoftmax(logits, row, classes).p, row * classes);
+export const loss: Pick<KernelSet, 'foreground' | 'softmaxCrossEntropy'> = {
+  foreground(rows, classes, logits, p) {
+    for (let row = 0; row < rows; row++) p[row] = 1 - at(rowSoftmax(logits, row, classes).p, 0);
   },
   softmaxCrossEntropy(rows, classes, logits, labels, dlogits) {
     let total = 0;
