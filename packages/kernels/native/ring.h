@@ -4,7 +4,9 @@
 #pragma once
 #include "width.h"
 
-constexpr size_t kRingBytes = 640 * 1024;  // of a second-level cache of 1 MB
+// Of a second-level cache of 1 MB or more. A narrower tile makes more columns twice, a wider one leaves the cache
+// (inference on Sapphire Rapids, 2 MB: 3 % slower with 640 KB, 5 % with 1080 KB).
+constexpr size_t kRingBytes = 720 * 1024;
 
 // Input is asked for two depths before its use. A whole row ahead would not do: planes are a power of two apart and
 // would push each other out of the cache. The lines are asked for one by one between the arithmetic; all at once
