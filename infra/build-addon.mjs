@@ -68,6 +68,7 @@ function units(cpu) {
   return [
     { file: 'addon.cc', object: 'addon.o', flags: x86 ? ['-DLVNET_X86'] : [] },
     { file: 'dense-bindings.cc', object: 'dense-bindings.o', flags: x86 ? ['-DLVNET_X86'] : [] },
+    { file: 'vector-bindings.cc', object: 'vector-bindings.o', flags: [] },
     { file: 'segments.cc', object: 'segments.o', flags: [] },
     { file: 'pool.cc', object: 'pool.o', flags: [] },
     { file: 'exact.cc', object: 'exact.o', flags: ['-ffp-contract=off'] },

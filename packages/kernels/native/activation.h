@@ -43,14 +43,14 @@ static inline void expNegative(const Part (&x)[N], Part (&e)[N], Part (&scale)[N
   });
 }
 
-// x where it is positive, else a * b + c - 1: in AVX-512 the choice costs no instruction of its own.
-static inline Part positiveOr(Part x, Part a, Part b, Part c) {
+// x where it is positive, else scale (1 + e) - 1: in AVX-512 the choice costs no instruction of its own.
+static inline Part positiveOr(Part x, Part e, Part scale) {
 #if defined(__AVX512F__)
   const __mmask16 rest = _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_NGT_UQ);
-  const __m512 less = _mm512_mask_sub_ps((__m512)x, rest, (__m512)c, _mm512_set1_ps(1.0f));
-  return (Part)_mm512_mask3_fmadd_ps((__m512)a, (__m512)b, less, rest);
+  const __m512 less = _mm512_mask_sub_ps((__m512)x, rest, (__m512)scale, _mm512_set1_ps(1.0f));
+  return (Part)_mm512_mask3_fmadd_ps((__m512)scale, (__m512)e, less, rest);
 #else
-  return pick(x > Part{}, x, fma(a, b, c - all(1.0f)));
+  return pick(x > Part{}, x, fma(scale, e, scale - all(1.0f)));
 #endif
 }
 
@@ -60,7 +60,7 @@ static inline void activateParts(Part (&x)[N]) {
   if constexpr (ACT == ELU) {
     Part e[N], scale[N];
     expNegative(x, e, scale);
-    lockstep<N>([&](int i) { x[i] = positiveOr(x[i], scale[i], e[i], scale[i]); });
+    lockstep<N>([&](int i) { x[i] = positiveOr(x[i], e[i], scale[i]); });
   }
   if constexpr (ACT == RELU) lockstep<N>([&](int i) { x[i] = pick(x[i] < zero, zero, x[i]); });
 }

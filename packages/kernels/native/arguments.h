@@ -10,8 +10,10 @@
 
 // The kernels of dense-bindings.cc, for the instruction set of that name.
 void addDenseKernels(napi_env env, napi_value exports, const char* instructionSet);
-// The shared memory of segments.cc.
+// The kernels of vector-bindings.cc.
 struct KernelTable;
+void addVectorKernels(napi_env env, napi_value exports, const KernelTable* table);
+// The shared memory of segments.cc.
 void addSegments(napi_env env, napi_value exports, const KernelTable* table);
 
 struct Args {
@@ -118,4 +120,10 @@ template <napi_value (*F)(Args&)>
 napi_value pooled(napi_env env, napi_callback_info info) {
   const std::lock_guard<std::mutex> lock(poolUse);
   return guarded<F>(env, info);
+}
+
+inline void addFunction(napi_env env, napi_value exports, const char* name, napi_callback f) {
+  napi_value value;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);
+  napi_set_named_property(env, exports, name, value);
 }

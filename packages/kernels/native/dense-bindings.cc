@@ -212,11 +212,7 @@ const DenseTable* tableOf(const char* instructionSet) {
 
 void addDenseKernels(napi_env env, napi_value exports, const char* instructionSet) {
   if (K == nullptr) K = tableOf(instructionSet);
-  const auto add = [&](const char* name, napi_callback f) {
-    napi_value value;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);
-    napi_set_named_property(env, exports, name, value);
-  };
+  const auto add = [&](const char* name, napi_callback f) { addFunction(env, exports, name, f); };
 #define ADD(name) add(#name, pooled<name>)
   ADD(denseForward);
   ADD(denseInfer);

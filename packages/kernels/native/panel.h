@@ -158,12 +158,12 @@ static inline void fromPanelsPairs(int panels, size_t pitch, const float* panel,
     }
     return;
   }
-  alignas(64) float sums[R * L];
-  for (int i = 0; i < R * P; i++) storePart(sums + i * W, s[i]);
   for (int r = 0; r < R; r++)
-    for (int j = 0; j < n; j++) {
-      const float y = sums[r * L + 2 * j] + sums[r * L + 2 * j + 1];
-      out[r * ldo + j] = residual ? y + residual[r * ldo + j] : y;
+    for (int p = 0; p < P; p += 2) {
+      const Part y = sumPairs(s[r * P + p], s[r * P + std::min(p + 1, P - 1)]);
+      const size_t at = r * ldo + p / 2 * W;
+      const int left = n - p / 2 * W;
+      storePart(out + at, residual ? y + loadPart(residual + at, left) : y, left);
     }
 }
 template <int R>

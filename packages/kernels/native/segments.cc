@@ -149,11 +149,7 @@ napi_value segmentHolds(Args& a) {
 
 void addSegments(napi_env env, napi_value exports, const KernelTable* table) {
   K = table;
-  const auto add = [&](const char* name, napi_callback f) {
-    napi_value value;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, f, nullptr, &value);
-    napi_set_named_property(env, exports, name, value);
-  };
+  const auto add = [&](const char* name, napi_callback f) { addFunction(env, exports, name, f); };
   add("segmentCreate", guarded<segmentCreate>);
   add("segmentOpen", guarded<segmentOpen>);
   add("segmentClose", guarded<segmentClose>);
