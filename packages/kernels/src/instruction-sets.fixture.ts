@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { convolve, denseShapes } from './dense.fixture.js';
 import { emptyLike, irbStatistics, irbWeights, numbers, relativeError } from './kernels.fixture.js';
-import type { KernelSet } from './kernel-set.js';
+import type { IrbShape, KernelSet } from './kernel-set.js';
 import { loadKernels } from './native.js';
 import { referenceKernels } from './reference/index.js';
 
@@ -40,28 +40,37 @@ function denseResults(k: KernelSet): Record<string, Float32Array> {
 
 type Four = [Float32Array, Float32Array, Float32Array, Float32Array];
 
-/** One block, one dense convolution, one up-sampling and one loss, forward and backward. */
-function results(k: KernelSet): Record<string, Float32Array> {
-  const s = { n: 1, d: 3, h: 9, w: 11, c: 8, expanded: 20, k: 5 };
-  const voxels = 297;
-  const [x, dy, p] = [numbers(voxels * 8, 1), numbers(voxels * 8, 2), irbWeights(s, 3, true)];
+/** One block, forward, backward and inference. */
+function blockResults(k: KernelSet, s: IrbShape): Record<string, Float32Array> {
+  const length = s.n * s.d * s.h * s.w * s.c;
+  const [x, dy, p] = [numbers(length, 1), numbers(length, 2), irbWeights(s, 3, true)];
   const [statistics, gradients] = [irbStatistics(s), emptyLike(p)];
   const saved = new Float32Array(k.irbSavedLength(s, {}));
-  const [y, dx, dense, filter] = [x.length, x.length, voxels * 20, 20 * 8 * 27].map(
-    (length) => new Float32Array(length),
-  ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+  const [y, dx, inferred] = [new Float32Array(length), new Float32Array(length), new Float32Array(length)];
   const o = { epsilon: 1e-5, activation: 'elu' } as const;
   k.irbForward(s, x, p, o, y, statistics, saved);
   k.irbBackward(s, x, p, o, statistics, saved, dy, dx, gradients);
+  k.irbInfer(s, x, p, o, statistics, inferred);
+  const named: [string, Float32Array | null][] = Object.entries({ ...gradients, ...statistics });
+  const present = named.flatMap(([name, values]) => (values === null ? [] : [[name, values] as const]));
+  const all = Object.entries({ y, dx, inferred, ...Object.fromEntries(present) });
+  return Object.fromEntries(all.map(([name, values]) => [`${String(s.d)} deep: ${name}`, values]));
+}
+
+/** Two blocks, one dense convolution and one up-sampling, forward and backward. */
+function results(k: KernelSet): Record<string, Float32Array> {
+  const s = { n: 1, d: 3, h: 9, w: 11, c: 8, expanded: 20, k: 5 };
+  const deep = { n: 1, d: 18, h: 5, w: 9, c: 24, expanded: 40, k: 5 };
+  const voxels = 297;
+  const x = numbers(voxels * 8, 1);
+  const [dense, filter] = [new Float32Array(voxels * 20), new Float32Array(20 * 8 * 27)];
   const conv = { ...s, ci: 8, co: 20, k: 3 };
   k.conv3dForward(conv, x, numbers(filter.length, 4), numbers(20, 5), dense);
   k.conv3dBackwardFilter(conv, x, dense, filter, null);
   const [raised, lowered] = [new Float32Array(voxels * 64), new Float32Array(voxels * 8)];
   k.upsampleForward(s, 2, x, raised);
   k.upsampleBackward(s, 2, raised, lowered);
-  const named: [string, Float32Array | null][] = Object.entries({ ...gradients, ...statistics });
-  const present = named.flatMap(([name, values]) => (values === null ? [] : [[name, values] as const]));
-  return { y, dx, dense, filter, raised, lowered, ...Object.fromEntries(present) };
+  return { ...blockResults(k, s), ...blockResults(k, deep), dense, filter, raised, lowered };
 }
 
 kernels.setThreads(2);

@@ -30,6 +30,8 @@ const volumes = [
   { n: 1, d: 2, h: 9, w: 21 },
   { n: 1, d: 4, h: 3, w: 70 },
   { n: 1, d: 1, h: 40, w: 8 },
+  { n: 1, d: 18, h: 7, w: 6 }, // tiles of eight depths with neighbours below, above and on both sides
+  { n: 1, d: 8, h: 2, w: 5 }, // fewer rows than a kernel
 ];
 const size = (s: { n: number; d: number; h: number; w: number }) => s.n * s.d * s.h * s.w;
 
@@ -197,6 +199,7 @@ describe('native kernels against the plain loops', function () {
     [{ n: 1, d: 1, h: 9, w: 10, c: 16, expanded: 16, k: 5 }, 'relu', false],
     [{ n: 1, d: 2, h: 4, w: 4, c: 20, expanded: 40, k: 3 }, 'elu', true],
     [{ n: 1, d: 2, h: 5, w: 5, c: 4, expanded: 12, k: 7 }, 'elu', true],
+    [{ n: 1, d: 25, h: 5, w: 9, c: 24, expanded: 40, k: 5 }, 'elu', true],
   ];
   for (const [s, activation, biased] of blocks) {
     it(`inverted-residual block ${JSON.stringify(s)} ${activation}`, () => {
