@@ -84,8 +84,8 @@ async function fill(folder, installed) {
     downloadWheel(installed.library, downloads),
   ]);
   await unpackLibrary(wheel, join(folder, 'deps'));
-  await buildBinding(compiler, sources, folder);
   if (installed.cuda) await installWheels(await cudaWheels(wheel), join(folder, 'deps'), { alone: true });
+  await buildBinding(compiler, sources, folder, installed.cuda ? await cudaLibraries(folder) : []);
   await rm(downloads, { recursive: true });
   await rm(join(folder, 'deps/include'), { recursive: true });
   await multiplySomething(folder, installed.version);
@@ -146,8 +146,9 @@ async function unpackLibrary(wheel, target) {
  * @param {string} compiler
  * @param {string} sources
  * @param {string} folder
+ * @param {readonly string[]} besides libraries below the folder that are to be loaded first
  */
-async function buildBinding(compiler, sources, folder) {
+async function buildBinding(compiler, sources, folder, besides) {
   const lib = join(folder, 'deps/lib');
   const front = fileURLToPath(new URL('../../packages/engine/native/device-memory.h', import.meta.url));
   const { code, output } = await run(compiler, [
@@ -155,7 +156,8 @@ async function buildBinding(compiler, sources, folder) {
     ...['-include', front, '-I', nodeHeaders(), '-I', join(folder, 'deps/include')],
     ...['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(sources, 'binding', name)),
     ...['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'].map((name) => join(lib, name)),
-    ...['-Wl,--allow-shlib-undefined', '-Wl,-rpath,$ORIGIN/deps/lib'],
+    ...['-Wl,--allow-shlib-undefined', '-Wl,--no-as-needed', ...besides.map((name) => join(folder, name))],
+    ...['deps/lib', ...besides.map(dirname)].map((name) => `-Wl,-rpath,$ORIGIN/${name}`),
     ...['-o', join(folder, 'tfjs_binding.node')],
   ]);
   if (code !== 0) throw new Error(`the binding does not compile: ${lastLines(output, 3)}`);
@@ -166,8 +168,32 @@ function nodeHeaders() {
   return join(dirname(require.resolve('node-api-headers/package.json')), 'include');
 }
 
+/** What TensorFlow opens by name before it uses a GPU; where one is not found it computes without, in silence. */
+const neededOnGpus = /^lib(cudart|cublas|cublasLt|cufft|cusolver|cusparse|cudnn)\.so\.\d+$/;
+
 /**
- * The CUDA libraries that a wheel asks for; TensorFlow finds them beside itself, in deps/nvidia.
+ * Those libraries, for the binding to be linked with: TensorFlow's own search path leaves some of them out, but
+ * what a process has loaded is found by its name.
+ *
+ * @param {string} folder
+ * @returns {Promise<string[]>} paths in it
+ */
+async function cudaLibraries(folder) {
+  const vendor = 'deps/nvidia';
+  const folders = (await readdir(join(folder, vendor))).map((name) => join(vendor, name, 'lib'));
+  const found = await Promise.all(
+    folders.map(async (path) => {
+      const names = await readdir(join(folder, path)).catch(() => []);
+      return names.filter((name) => neededOnGpus.test(name)).map((name) => join(path, name));
+    }),
+  );
+  if (found.flat().length < 7)
+    throw new Error(`the wheels brought too few CUDA libraries: ${found.join(', ')}`);
+  return found.flat();
+}
+
+/**
+ * The CUDA libraries that a wheel asks for.
  *
  * @param {string} wheel
  */

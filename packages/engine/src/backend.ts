@@ -15,6 +15,10 @@ export interface OwnBackend extends tf.KernelBackend {
   /** Whether nothing else reads the memory of a tensor, so that others may be added into it. */
   isSole(tensor: tf.TensorInfo): boolean;
   addInto(into: tf.TensorInfo, from: tf.TensorInfo): void;
+  /** Returns when a tensor's values are there, if operations return before. */
+  finish(tensor: tf.TensorInfo): void;
+  /** Hands out what operations of the pass that ends have still to tell the host. */
+  settle(): void;
   /** Lets go of what operations left to a backward pass that is over or did not come. */
   endPass(): void;
 }
@@ -54,6 +58,14 @@ export class KernelBackend extends MathBackendCPU implements OwnBackend {
   /** The sum is the same either way round. */
   addInto(into: tf.TensorInfo, from: tf.TensorInfo): void {
     this.kernels.add(this.floatsOf(into), this.floatsOf(from), this.floatsOf(into));
+  }
+
+  finish(): void {
+    // Operations return when they are done.
+  }
+
+  settle(): void {
+    // They told all there was.
   }
 
   endPass(): void {

@@ -29,6 +29,7 @@ export function valueAndGradients(
       invariant(gradient !== undefined, 'the value depends on every parameter');
       use(gradient.dataSync<'float32'>(), i);
     });
+    backend.settle();
     return value.dataSync()[0] ?? Number.NaN;
   } finally {
     dropTape();
@@ -39,6 +40,9 @@ export function valueAndGradients(
 }
 
 let pass: { bytesLeft: number } | undefined;
+
+/** Whether a pass forward and backward is under way, at whose end the backend is asked to settle. */
+export const isInPass = (): boolean => pass !== undefined;
 
 /**
  * Whether an operation may keep so many bytes for its backward pass rather than compute them again. What is

@@ -1,3 +1,5 @@
+import type { OwnBackend } from './backend.js';
+import type { Gradients } from './operation.js';
 import { tf } from './tfjs.js';
 
 /** One operation as it ran. */
@@ -42,8 +44,8 @@ let active: Profile | undefined;
 export const isProfiling = (): boolean => active !== undefined;
 
 /**
- * Measures every operation that `run` executes, in their order. For engines only that have finished an operation
- * when it returns.
+ * Measures every operation that `run` executes, in their order, and waits for each: on a GPU the whole takes longer
+ * than without.
  */
 export function profile<T>(run: () => T): { result: T; facts: OperationFact[] } {
   const outer = active;
@@ -71,6 +73,7 @@ export function measureForward(
   if (own === undefined || own.busy) return run();
   const startMs = performance.now();
   const outputs = run();
+  finished(outputs);
   const durationMs = performance.now() - startMs;
   const origin = { layer: own.layer, operation: plainName(name), macs };
   for (const { id } of outputs) own.origins.set(id, origin);
@@ -85,15 +88,19 @@ export function measureForward(
  * @param id of the operation's output
  * @param read what the gradients read
  */
-export function measureTogether<G extends Record<string, { together?: readonly string[] }>>(
+export function measureTogether(
   id: number | undefined,
   read: readonly tf.Tensor[],
-  run: () => G | undefined,
-): G | undefined {
+  run: () => Gradients | undefined,
+): Gradients | undefined {
   const own = active;
   if (own === undefined) return run();
-  const { result, ...times } = timed(own, run);
-  const by = Object.values(result ?? {}).find(({ together }) => together !== undefined)?.together;
+  const computedBy = (gradients: Gradients | undefined) =>
+    Object.values(gradients ?? {}).filter(({ together }) => together !== undefined);
+  const { result, ...times } = timed(own, run, (gradients) =>
+    computedBy(gradients).map((handOut) => handOut()),
+  );
+  const by = computedBy(result)[0]?.together;
   if (by !== undefined) {
     const fact = { ...costOf(own, id, by), ...times, bytes: bytesOf(read) };
     own.facts.push(fact);
@@ -115,7 +122,7 @@ export function measureBackward(
 ): tf.Tensor {
   const own = active;
   if (own === undefined) return run();
-  const { result: gradient, ...times } = timed(own, run);
+  const { result: gradient, ...times } = timed(own, run, (tensor) => [tensor]);
   const computed = own.gradients.get(by);
   if (computed === undefined) {
     const moved = read.every(({ dataId }) => dataId !== gradient.dataId);
@@ -126,12 +133,23 @@ export function measureBackward(
   return gradient;
 }
 
+/** Of one device all are there when the last one is. */
+function finished(tensors: readonly tf.Tensor[]): void {
+  const last = tensors.at(-1);
+  if (last !== undefined) (tf.backend() as OwnBackend).finish(last);
+}
+
 /** Times a gradient, whose operations are parts of it. */
-function timed<T>(own: Profile, run: () => T): { result: T; startMs: number; durationMs: number } {
+function timed<T>(
+  own: Profile,
+  run: () => T,
+  madeBy: (result: T) => readonly tf.Tensor[],
+): { result: T; startMs: number; durationMs: number } {
   own.busy = true;
   const startMs = performance.now();
   try {
     const result = run();
+    finished(madeBy(result));
     return { result, startMs, durationMs: performance.now() - startMs };
   } finally {
     own.busy = false;

@@ -39,7 +39,8 @@ what lies between them add up to the step. Optimizer included; reading of data,
 exchange and checkpoints are not (npm run bench step times those).
 
 The reference engine takes minutes: give it a small --input, as 16,32,32.
-TensorFlow is timed on processors only: on GPUs its operations return too early.
+On a GPU every operation is waited for, so that the step takes longer than in a
+run; the FMA peak is not known there.
 
 Example:
   npx lvnet bench --network v-net --input 16,128,128 --svg v-net.svg

@@ -1,3 +1,4 @@
+import { isInPass } from '../gradients.js';
 import { isRecording } from '../recording.js';
 import { tf } from '../tfjs.js';
 
@@ -24,8 +25,38 @@ export function takeAside(attributes: object): tf.Tensor[] {
   });
 }
 
+interface Unread {
+  tensor: tf.Tensor;
+  into: Float32Array;
+  factor: number;
+}
+
+/** What the host wants to know by the end of the pass. */
+let unread: Unread[] = [];
+
+/**
+ * Copies a tensor's numbers, times a factor, once the pass ends; at once where there is none. Whoever reads waits for
+ * all operations before, so that a GPU would have nothing to do until it is told of the next one.
+ */
+export function readLater(tensor: tf.Tensor, into: Float32Array, factor = 1): void {
+  unread.push({ tensor: tf.keep(tf.clone(tensor)), into, factor });
+  if (!isInPass()) settle();
+}
+
+export function settle(): void {
+  for (const { tensor, into, factor } of unread)
+    into.set(tensor.dataSync<'float32'>().map((value) => factor * value));
+  dropUnread();
+}
+
+function dropUnread(): void {
+  tf.dispose(unread.map(({ tensor }) => tensor));
+  unread = [];
+}
+
 /** What no backward pass came for. */
 export function dropAside(): void {
+  dropUnread();
   for (const tensors of kept.values()) tf.dispose(tensors);
   kept.clear();
 }

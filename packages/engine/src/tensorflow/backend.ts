@@ -2,19 +2,25 @@ import { invariant } from '@lvnet/core';
 import type { OwnBackend } from '../backend.js';
 import { orOutOfMemory } from '../out-of-memory.js';
 import { tf } from '../tfjs.js';
-import { dropAside } from './aside.js';
+import { dropAside, settle } from './aside.js';
 import type { Binding, OpAttribute } from './binding.js';
 
+/** Memory of the device under one of the shapes that it can have, by the binding's number. */
+interface Handle {
+  id: number;
+  shape: readonly number[];
+}
+
+/** What all tensors share that are one another's clones and reshapes. */
 interface DeviceData {
-  shape: number[];
   dtype: 'float32' | 'int32';
   refCount: number;
-  /** The binding's number; absent while the values wait on the host for the first operation that reads them. */
-  id: number | undefined;
+  /** The first is that which an operation made; absent while the values wait for the first one that reads them. */
+  handles: [Handle, Handle?] | undefined;
   values: Float32Array | Int32Array | undefined;
 }
 
-/** What an operation reads: a tensor, or whole numbers that only this operation needs. */
+/** What an operation reads: a tensor, or whole numbers. */
 export type OpInput = tf.TensorInfo | number | readonly number[] | readonly (readonly number[])[];
 
 /** A tfjs backend over TensorFlow's eager operations: tensors live on the device, floats and whole numbers alone. */
@@ -23,6 +29,7 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
   /** Blocks compute their hidden tensors again. */
   readonly keepBytes = 0;
   private readonly data: tf.DataStorage<DeviceData>;
+  private readonly constants = new Map<string, number>();
 
   constructor(binding: Binding) {
     super();
@@ -32,38 +39,107 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
 
   /** Runs one operation. The results belong to the tfjs scope that is open. */
   run(name: string, attributes: readonly OpAttribute[], inputs: readonly OpInput[], count = 1): tf.Tensor[] {
-    const passing: number[] = [];
-    const ids = inputs.map((input) => {
-      if (isTensor(input)) return this.idOf(input.dataId);
-      const id = this.binding.createTensor(shapeOf(input), this.binding.TF_INT32, wholeNumbers(input));
-      passing.push(id);
-      return id;
-    });
-    try {
-      return orOutOfMemory(() => this.binding.executeOp(name, attributes, ids, count)).map(
-        ({ id, shape, dtype }) => this.tensorOf(id, shape, dtype),
-      );
-    } finally {
-      for (const id of passing) this.binding.deleteTensor(id);
+    const ids = inputs.map((input) =>
+      isTensor(input) ? this.handleOf(input, input.shape).id : this.constant(input),
+    );
+    return this.execute(name, attributes, ids, count).map(({ id, shape, dtype }) =>
+      this.tensorOf({ id, shape }, dtype, shape),
+    );
+  }
+
+  /**
+   * Runs an operation that works number by number, on the shape that the first input's memory has already: reshaping
+   * costs the host as much as any operation. The others are of the same shape, or have one number for each channel.
+   */
+  runOnEach(name: string, attributes: readonly OpAttribute[], inputs: readonly tf.TensorInfo[]): tf.Tensor {
+    const [x] = inputs;
+    invariant(x !== undefined, 'an operation has an input');
+    const shape = this.shapesIn(x, inputs) ?? x.shape;
+    const ids = inputs.map(
+      (input) => this.handleOf(input, sizeOf(input) === sizeOf(x) ? shape : input.shape).id,
+    );
+    const [y] = this.execute(name, attributes, ids, 1);
+    invariant(y !== undefined, 'an operation has a result');
+    return this.tensorOf(y, y.dtype, x.shape);
+  }
+
+  /** The shape of x's memory, where the operation means the same in it. */
+  private shapesIn(x: tf.TensorInfo, inputs: readonly tf.TensorInfo[]): readonly number[] | undefined {
+    const held = this.data.get(x.dataId).handles?.[0].shape;
+    const fits = ({ shape }: tf.TensorInfo) =>
+      shape.length === 0 || (shape.length === 1 && shape[0] === held?.at(-1)) || isSame(shape, x.shape);
+    return held !== undefined && held.length > 0 && inputs.every(fits) ? held : undefined;
+  }
+
+  /** The same memory under another shape; the device hears of it when an operation needs it. */
+  view(x: tf.TensorInfo, shape: readonly number[]): tf.Tensor {
+    this.incRef(x.dataId);
+    const { dataId, dtype } = x;
+    return tf.engine().makeTensorFromTensorInfo({ dataId, dtype, shape: [...shape] });
+  }
+
+  /** Returns when the values are there: on GPUs, operations return before. */
+  finish(x: tf.TensorInfo): void {
+    const { id, shape } = this.handleOf(x, x.shape);
+    const { TF_ATTR_TYPE: type, TF_FLOAT, TF_INT32 } = this.binding;
+    const attributes = [
+      { name: 'T', type, value: TF_FLOAT },
+      { name: 'Index', type, value: TF_INT32 },
+    ];
+    const [start, size] = [0, 1].map((value) => this.constant(shape.map(() => value))) as [number, number];
+    for (const one of this.execute('Slice', attributes, [id, start, size], 1)) {
+      this.binding.tensorDataSync(one.id);
+      this.binding.deleteTensor(one.id);
     }
   }
 
-  private tensorOf(id: number, shape: number[], type: number): tf.Tensor {
+  /** Whole numbers on the device, which stay: networks ask for the same shapes again and again. */
+  private constant(value: Whole): number {
+    const key = JSON.stringify(value);
+    const known = this.constants.get(key);
+    if (known !== undefined) return known;
+    const id = this.binding.createTensor(shapeOf(value), this.binding.TF_INT32, wholeNumbers(value));
+    this.constants.set(key, id);
+    return id;
+  }
+
+  private execute(name: string, attributes: readonly OpAttribute[], ids: readonly number[], count: number) {
+    return orOutOfMemory(() => this.binding.executeOp(name, attributes, ids, count));
+  }
+
+  private tensorOf(handle: Handle, type: number, shape: readonly number[]): tf.Tensor {
     const dtype = type === this.binding.TF_INT32 ? 'int32' : 'float32';
     const dataId = {};
-    this.data.set(dataId, { shape, dtype, refCount: 1, id, values: undefined });
-    return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype });
+    this.data.set(dataId, { dtype, refCount: 1, handles: [handle], values: undefined });
+    return tf.engine().makeTensorFromTensorInfo({ dataId, dtype, shape: [...shape] });
   }
 
-  private idOf(dataId: object): number {
+  private handleOf({ dataId }: tf.TensorInfo, shape: readonly number[]): Handle {
     const data = this.data.get(dataId);
-    if (data.id === undefined) {
+    if (data.handles === undefined) {
       invariant(data.values !== undefined, 'data are on the host or on the device');
       const type = data.dtype === 'int32' ? this.binding.TF_INT32 : this.binding.TF_FLOAT;
-      data.id = this.binding.createTensor(data.shape, type, data.values);
+      data.handles = [{ id: this.binding.createTensor(shape, type, data.values), shape }];
       data.values = undefined;
     }
-    return data.id;
+    const [first, second] = data.handles;
+    if (isSame(first.shape, shape)) return first;
+    if (second !== undefined && isSame(second.shape, shape)) return second;
+    const reshaped = { id: this.reshape(first.id, shape, data.dtype), shape };
+    if (second !== undefined) this.binding.deleteTensor(second.id);
+    data.handles = [first, reshaped];
+    return reshaped;
+  }
+
+  private reshape(id: number, shape: readonly number[], dtype: 'float32' | 'int32'): number {
+    const { TF_ATTR_TYPE: type, TF_FLOAT, TF_INT32 } = this.binding;
+    const attributes = [
+      { name: 'T', type, value: dtype === 'int32' ? TF_INT32 : TF_FLOAT },
+      { name: 'Tshape', type, value: TF_INT32 },
+    ];
+    const [reshaped] = this.execute('Reshape', attributes, [id, this.constant(shape)], 1);
+    invariant(reshaped !== undefined, 'an operation has a result');
+    return reshaped.id;
   }
 
   /** Tensors never change here. */
@@ -73,6 +149,10 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
 
   addInto(): void {
     invariant(false, 'no tensor has its memory to itself');
+  }
+
+  settle(): void {
+    settle();
   }
 
   endPass(): void {
@@ -104,18 +184,18 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
   override move(
     dataId: object,
     values: tf.BackendValues,
-    shape: number[],
+    _shape: number[],
     dtype: tf.DataType,
     refCount: number,
   ): void {
     const whole = values instanceof Float32Array || values instanceof Int32Array;
     invariant(whole && (dtype === 'float32' || dtype === 'int32'), 'tensors are of float32 or int32');
-    this.data.set(dataId, { shape, dtype, refCount, id: undefined, values });
+    this.data.set(dataId, { dtype, refCount, handles: undefined, values });
   }
 
   override readSync(dataId: object): tf.BackendValues {
-    const { id, values } = this.data.get(dataId);
-    return values ?? orOutOfMemory(() => this.binding.tensorDataSync(id ?? -1));
+    const { handles, values } = this.data.get(dataId);
+    return values ?? orOutOfMemory(() => this.binding.tensorDataSync(handles?.[0].id ?? -1));
   }
 
   override read(dataId: object): Promise<tf.BackendValues> {
@@ -136,7 +216,7 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
     const data = this.data.get(dataId);
     data.refCount--;
     if (!force && data.refCount > 0) return false;
-    if (data.id !== undefined) this.binding.deleteTensor(data.id);
+    for (const handle of data.handles ?? []) if (handle !== undefined) this.binding.deleteTensor(handle.id);
     this.data.delete(dataId);
     return true;
   }
@@ -145,6 +225,10 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
     // The binding ends with the process.
   }
 }
+
+const sizeOf = ({ shape }: tf.TensorInfo): number => tf.util.sizeFromShape(shape);
+const isSame = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, axis) => size === b[axis]);
 
 type Whole = Exclude<OpInput, tf.TensorInfo>;
 const isTensor = (input: OpInput): input is tf.TensorInfo =>

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentOf, findBinding } from './binding.js';
-import { countGpus, gpuModel, usableGpus } from './gpus.js';
+import { countGpus, cudaLibraries, gpuModel, usableGpus } from './gpus.js';
 
 describe('what TensorFlow is told before it loads', () => {
   it('takes one device and gives the same bytes every time', () => {
@@ -58,5 +58,23 @@ describe('counting GPUs', () => {
 
   it('finds none where TensorFlow is not set up', () => {
     assert.equal(usableGpus({ LVNET_TENSORFLOW: '/nowhere', CUDA_VISIBLE_DEVICES: '0,1' }), 0);
+  });
+});
+
+describe('the libraries that compute on GPUs', () => {
+  it('are named with their versions, which decide bytes', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cuda-'));
+    try {
+      const wheels = [
+        'nvidia_cudnn_cu12-9.28.0.42',
+        'nvidia_cublas_cu12-12.9.3.13',
+        'nvidia_nccl_cu12-2.32.3',
+      ];
+      for (const wheel of wheels) mkdirSync(join(folder, 'deps', `${wheel}.dist-info`), { recursive: true });
+      assert.deepEqual(cudaLibraries(folder), ['cublas 12.9.3.13', 'cudnn 9.28.0.42']);
+      assert.deepEqual(cudaLibraries(join(folder, 'none')), []);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -50,6 +50,8 @@ export interface LoadedBinding {
   settings: DeviceSettings;
   /** Whether the library was made for GPUs; undefined where somebody else installed it. */
   cuda: boolean | undefined;
+  /** Where it lies. */
+  folder: string;
 }
 
 const require = createRequire(import.meta.url);
@@ -112,7 +114,8 @@ function load(settings: DeviceSettings): LoadedBinding {
   }
   Object.assign(process.env, environmentOf(settings, process.env));
   try {
-    return { binding: require(found.path) as Binding, settings, cuda: found.cuda };
+    const [binding, folder] = [require(found.path) as Binding, dirname(found.path)];
+    return { binding, settings, cuda: found.cuda, folder };
   } catch (cause) {
     throw unavailable(
       `TensorFlow does not load: ${cause instanceof Error ? cause.message : String(cause)}`,

@@ -1,9 +1,10 @@
 import type { Activation, BlockActivation, IrbStatistics } from '@lvnet/kernels';
 import { tf } from '../tfjs.js';
+import { normalise } from './batch-norm.js';
 import { pointwise, pointwiseFilter, pointwiseInput } from './convolution.js';
 import { depthwise, depthwiseFilter, depthwiseInput } from './depthwise.js';
 import { activate, activationGradient, within, type Inputs, type Kernel } from './kernel.js';
-import { normalise, normaliseBy, normaliseGradient, tellStatistics } from './normalisation.js';
+import { normaliseBy } from './normalisation.js';
 import * as ops from './ops.js';
 
 /** Inverted-residual blocks. Nothing hidden is kept for the gradient, which makes it again from the input. */
@@ -51,7 +52,7 @@ const forward: Kernel<BlockAttributes> = (inputs, { epsilon, activation, kept })
       ][at - 1] as { mean: Float32Array; variance: Float32Array };
       const [gamma, beta] = [inputs.of(`gamma${String(at)}`), inputs.of(`beta${String(at)}`)];
       const normalised = normalise(a, gamma, beta, epsilon);
-      tellStatistics(normalised, into);
+      normalised.tell(into);
       return activate(normalised.y, after);
     });
   const h2 = chain(x, [
@@ -87,26 +88,23 @@ const gradient: Kernel<BlockAttributes> = (inputs, { epsilon, activation, biased
     return { normalised, h };
   };
   /** Back through the activation and the normalisation: gradients of what was normalised, gamma, beta. */
-  const back = (dh: tf.Tensor, { normalised, h }: ReturnType<typeof norm>, at: 1 | 2, after: Activation) =>
-    within(() => {
-      const inner = activationGradient(dh, h, after);
-      return normaliseGradient(inner, gamma(at), normalised);
-    });
+  const back = (dh: tf.Tensor, { normalised, h }: ReturnType<typeof norm>) =>
+    within(() => normalised.gradient(activationGradient(dh, h, activation)));
   const one = norm(expand(x, inputs), 1, activation);
   const two = norm(convolve(one.h, inputs), 2, activation);
   const three = norm(project(two.h, inputs), 3, 'none');
-  const [dp, dgamma3, dbeta3] = normaliseGradient(dy, gamma(3), three.normalised);
-  tf.dispose([three.h, three.normalised.centred]);
+  const [dp, dgamma3, dbeta3] = three.normalised.gradient(dy);
+  tf.dispose([three.h, ...three.normalised.kept]);
   const dproject = pointwiseFilter(two.h, dp);
-  const [dz, dgamma2, dbeta2] = within(() => back(pointwiseInput(dp, w.project), two, 2, activation));
-  tf.dispose([two.h, two.normalised.centred, dp]);
+  const [dz, dgamma2, dbeta2] = within(() => back(pointwiseInput(dp, w.project), two));
+  tf.dispose([two.h, ...two.normalised.kept, dp]);
   const ddepthwise = depthwiseFilter(one.h, dz, w.depthwise.shape);
   const [da, dgamma1, dbeta1] = within(() => {
     const dh = depthwiseInput(dz, w.depthwise);
     dz.dispose();
-    return back(dh, one, 1, activation);
+    return back(dh, one);
   });
-  tf.dispose([one.h, one.normalised.centred]);
+  tf.dispose([one.h, ...one.normalised.kept]);
   const dx = ops.add(pointwiseInput(da, w.expand), dy);
   const gradients = [
     ...[ops.reshape(pointwiseFilter(x, da), inputs.of('expandWeight').shape), dgamma1, dbeta1],

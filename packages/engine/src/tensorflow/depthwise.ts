@@ -4,69 +4,53 @@ import * as ops from './ops.js';
 
 /**
  * TensorFlow convolves depthwise in two dimensions only: a kernel of k slices is k such convolutions of slices that
- * are shifted against each other, with those slices left out that would meet zeros alone.
+ * are shifted against each other. With zero slices around the volume all of them are as many, so that nothing is cut
+ * or laid out again: on a GPU, telling it of an operation takes as long as most of them do.
  */
 
-/** Tap `tap` of k reaches from slices `x`.. of the input to slices `y`.. of the output, `count` of them. */
-interface Reach {
-  tap: number;
-  x: number;
-  y: number;
-  count: number;
+/** x [n, d, h, w, c] with half a kernel of zeros in front of and behind each volume. */
+interface Wide {
+  x: tf.Tensor;
+  d: number;
 }
 
-function reaches(k: number, d: number): Reach[] {
-  return Array.from({ length: k }, (_, tap) => {
-    const shift = tap - (k >> 1);
-    return { tap, x: Math.max(0, shift), y: Math.max(0, -shift), count: d - Math.abs(shift) };
-  }).filter(({ count }) => count > 0);
+function widened(x: tf.Tensor, k: number): Wide {
+  const around = [0, k >> 1, 0, 0, 0];
+  return { x: ops.pad(x, around, around), d: x.shape[1] ?? 0 };
 }
 
-/** Some slices of x [n, d, h, w, c] as images [n * count, h, w, c]. */
-function slicesOf(x: tf.Tensor, from: number, count: number): tf.Tensor {
-  const [n = 0, , h = 0, w = 0, c = 0] = x.shape;
-  const part = ops.slice(x, [0, from, 0, 0, 0], [n, count, h, w, c]);
-  return ops.reshape(part, [n * count, h, w, c]);
+/** The d slices of each volume that begin `from` slices from its front, as images [n * d, h, w, c]. */
+function images({ x, d }: Wide, from: number): tf.Tensor {
+  const [n = 0, , ...image] = x.shape;
+  if (n === 1) return ops.slice(ops.reshape(x, x.shape.slice(1)), [from, 0, 0, 0], [d, ...image]);
+  return ops.reshape(ops.slice(x, [0, from, 0, 0, 0], [n, d, ...image]), [n * d, ...image]);
 }
 
-/** Back to a volume of d slices, zero where there are none. */
-function volumeOf(images: tf.Tensor, shape: readonly number[], from: number, count: number): tf.Tensor {
-  const [n = 0, d = 0, h = 0, w = 0, c = 0] = shape;
-  const part = ops.reshape(images, [n, count, h, w, c]);
-  return count === d ? part : ops.pad(part, [0, from, 0, 0, 0], [0, d - from - count, 0, 0, 0]);
-}
+/** Those of a kernel's k slices that meet something else than zeros. */
+const metBy = (k: number, d: number): number[] =>
+  Array.from({ length: k }, (_, tap) => tap).filter((tap) => Math.abs(tap - (k >> 1)) < d);
 
 /** w [c, 1, k, k, k] as k kernels [k, k, c, 1]. */
-function kernelsOf(w: tf.Tensor): tf.Tensor[] {
-  const [c = 0, , k = 0] = w.shape;
-  const turned = ops.transpose(ops.reshape(w, [c, k, k, k]), [1, 2, 3, 0]);
-  return Array.from({ length: k }, (_, tap) =>
-    ops.reshape(ops.slice(turned, [tap, 0, 0, 0], [1, k, k, c]), [k, k, c, 1]),
-  );
-}
+const kernelsOf = (w: tf.Tensor): tf.Tensor[] => ops.unpack(ops.transpose(w, [2, 3, 4, 0, 1]));
 
 export function depthwise(x: tf.Tensor, w: tf.Tensor): tf.Tensor {
   return within(() => {
-    const kernels = kernelsOf(w);
-    const [, d = 0] = x.shape;
-    const term = ({ tap, x: from, y, count }: Reach) => {
-      const images = ops.depthwise2d(slicesOf(x, from, count), kernels[tap] as tf.Tensor);
-      return volumeOf(images, x.shape, y, count);
-    };
-    return sumOf(reaches(kernels.length, d).map((reach) => () => term(reach)));
+    const [kernels, wide] = [kernelsOf(w), widened(x, w.shape[2] ?? 0)];
+    const term = (tap: number) => ops.depthwise2d(images(wide, tap), kernels[tap] as tf.Tensor);
+    const taps = metBy(kernels.length, wide.d);
+    return ops.reshape(sumOf(taps.map((tap) => () => term(tap))), x.shape);
   });
 }
 
 export function depthwiseInput(dy: tf.Tensor, w: tf.Tensor): tf.Tensor {
   return within(() => {
-    const kernels = kernelsOf(w);
-    const [, d = 0] = dy.shape;
-    const term = ({ tap, x, y, count }: Reach) => {
-      const images = slicesOf(dy, y, count);
-      const dx = ops.depthwise2dInput(images.shape, kernels[tap] as tf.Tensor, images);
-      return volumeOf(dx, dy.shape, x, count);
+    const [kernels, wide] = [kernelsOf(w), widened(dy, w.shape[2] ?? 0)];
+    const term = (tap: number) => {
+      const part = images(wide, kernels.length - 1 - tap);
+      return ops.depthwise2dInput(part.shape, kernels[tap] as tf.Tensor, part);
     };
-    return sumOf(reaches(kernels.length, d).map((reach) => () => term(reach)));
+    const taps = metBy(kernels.length, wide.d);
+    return ops.reshape(sumOf(taps.map((tap) => () => term(tap))), dy.shape);
   });
 }
 
@@ -74,18 +58,15 @@ export function depthwiseInput(dy: tf.Tensor, w: tf.Tensor): tf.Tensor {
 export function depthwiseFilter(x: tf.Tensor, dy: tf.Tensor, shape: readonly number[]): tf.Tensor {
   return within(() => {
     const [c = 0, , k = 0] = shape;
-    const [, d = 0] = x.shape;
-    const known = reaches(k, d);
+    const [n = 0, d = 0, ...image] = dy.shape;
+    const [wide, to] = [widened(x, k), ops.reshape(dy, [n * d, ...image])];
+    const met = metBy(k, wide.d);
     const kernels = Array.from({ length: k }, (_, tap) =>
-      within(() => {
-        const reach = known.find((one) => one.tap === tap);
-        if (reach === undefined) return ops.zeros([1, k, k, c]);
-        const [from, to] = [slicesOf(x, reach.x, reach.count), slicesOf(dy, reach.y, reach.count)];
-        return ops.reshape(ops.depthwise2dFilter(from, [k, k, c, 1], to), [1, k, k, c]);
-      }),
+      met.includes(tap)
+        ? within(() => ops.depthwise2dFilter(images(wide, tap), [k, k, c, 1], to))
+        : ops.zeros([k, k, c, 1]),
     );
-    const turned = kernels.length === 1 ? (kernels[0] as tf.Tensor) : ops.concat(kernels, 0);
-    return ops.reshape(ops.transpose(turned, [3, 0, 1, 2]), shape);
+    return ops.transpose(ops.pack(kernels), [3, 4, 0, 1, 2]);
   });
 }
 

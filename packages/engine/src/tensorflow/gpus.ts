@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { findBinding } from './binding.js';
 
 const driverFolder = '/proc/driver/nvidia/gpus';
@@ -33,5 +34,23 @@ export function countGpus(env: NodeJS.ProcessEnv, folder: string): number {
     return readdirSync(folder).length;
   } catch {
     return 0;
+  }
+}
+
+/**
+ * The libraries that compute on GPUs, as `cudnn 9.28.0.42`, by what pip left beside the binding: from one version to
+ * the next they may choose other kernels, and large tensors others than small ones.
+ *
+ * @param folder of the binding
+ */
+export function cudaLibraries(folder: string): string[] {
+  try {
+    return readdirSync(join(folder, 'deps'))
+      .map((name) => /^nvidia_(cublas|cudnn)_cu\d+-(.+)\.dist-info$/.exec(name))
+      .filter((found) => found !== null)
+      .map(([, library = '', version = '']) => `${library} ${version}`)
+      .sort();
+  } catch {
+    return []; // somebody else installed them
   }
 }

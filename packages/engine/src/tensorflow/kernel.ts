@@ -11,8 +11,8 @@ export interface Inputs {
   maybe(name: string): tf.Tensor | null;
 }
 
-/** Runs a part and keeps only its result. */
-export const within = <T extends tf.TensorContainer>(part: () => T): T => tf.tidy(part);
+/** Runs a part and keeps only the tensors of its result, an object of whatever else beside them. */
+export const within = <T>(part: () => T): T => tf.tidy(part as () => tf.TensorContainer) as T;
 
 export const channelsOf = ({ shape }: tf.Tensor): number => shape.at(-1) ?? 0;
 export const rowsOf = (x: tf.Tensor): number => x.size / channelsOf(x);

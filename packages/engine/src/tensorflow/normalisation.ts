@@ -1,76 +1,8 @@
 import type { Activation, GroupNormShape } from '@lvnet/kernels';
 import type { tf } from '../tfjs.js';
+import { normalise, type Statistics } from './batch-norm.js';
 import { activate, activationGradient, channelsOf, rowsOf, within, type Kernel } from './kernel.js';
 import * as ops from './ops.js';
-
-/** What a normalisation leaves to its gradient; statistics are [c]. */
-export interface Normalised {
-  /** Before the activation. */
-  y: tf.Tensor;
-  /** The input less its mean. */
-  centred: tf.Tensor;
-  mean: tf.Tensor;
-  /** Biased. */
-  variance: tf.Tensor;
-  /** One by the deviation. */
-  inverse: tf.Tensor;
-}
-
-interface Statistics {
-  mean: Float32Array;
-  variance: Float32Array;
-}
-
-/**
- * Of each channel: columns, rows, slices, samples one axis after the other. TensorFlow's fused batch norm adds up all
- * voxels in float32 one by one on processors, which leaves a thousandth of a deviation where the mean is large.
- */
-const meanOf = (x: tf.Tensor): tf.Tensor =>
-  within(() => x.shape.slice(0, -1).reduceRight((part, _, axis) => ops.mean(part, [axis]), x));
-
-const product = (x: tf.Tensor, ...factors: tf.Tensor[]): tf.Tensor => factors.reduce(ops.multiply, x);
-
-/** By the batch's own statistics. */
-export function normalise(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): Normalised {
-  return within(() => {
-    const mean = meanOf(x);
-    const centred = ops.subtract(x, mean);
-    const variance = within(() => meanOf(ops.square(centred)));
-    const inverse = ops.inverseRoot(ops.addNumber(variance, epsilon));
-    const scale = ops.multiply(gamma, inverse);
-    const y = within(() => ops.add(ops.multiply(centred, scale), beta));
-    return { y, centred, mean, variance, inverse };
-  });
-}
-
-/**
- * With hat = (x - mean) / deviation: dx = gamma / deviation (dy - mean(dy) - hat mean(dy hat)).
- *
- * @returns dx, dgamma, dbeta
- */
-export function normaliseGradient(
-  dy: tf.Tensor,
-  gamma: tf.Tensor,
-  { centred, inverse }: Normalised,
-): [tf.Tensor, tf.Tensor, tf.Tensor] {
-  return within(() => {
-    const rows = rowsOf(dy);
-    const meanDy = meanOf(dy);
-    const meanDyHat = within(() => ops.multiply(meanOf(ops.multiply(dy, centred)), inverse));
-    const less = within(() => {
-      const part = ops.multiply(centred, product(inverse, meanDyHat));
-      return ops.subtract(ops.subtract(dy, meanDy), part);
-    });
-    const dx = ops.multiply(less, product(gamma, inverse));
-    return [dx, ops.multiplyNumber(meanDyHat, rows), ops.multiplyNumber(meanDy, rows)];
-  });
-}
-
-/** Hands the statistics to the host. */
-export function tellStatistics({ mean, variance }: Normalised, into: Statistics): void {
-  into.mean.set(mean.dataSync<'float32'>());
-  into.variance.set(variance.dataSync<'float32'>());
-}
 
 interface NormAttributes {
   epsilon: number;
@@ -82,7 +14,7 @@ const train: Kernel<NormAttributes> = (inputs, { epsilon, activation, statistics
   const x = inputs.of('x');
   const normalised = normalise(x, inputs.of('gamma'), inputs.of('beta'), epsilon);
   statistics.count = rowsOf(x);
-  tellStatistics(normalised, statistics);
+  normalised.tell(statistics);
   return activate(normalised.y, activation);
 };
 
@@ -90,7 +22,7 @@ const trainGradient: Kernel<NormAttributes> = (inputs, { epsilon, activation }) 
   const [x, gamma, dy] = [inputs.of('x'), inputs.of('gamma'), inputs.of('dy')];
   const normalised = normalise(x, gamma, inputs.of('beta'), epsilon);
   const inner = within(() => activationGradient(dy, activate(normalised.y, activation), activation));
-  return normaliseGradient(inner, gamma, normalised);
+  return normalised.gradient(inner);
 };
 
 /** [1, 1, rows, c] */

@@ -3,7 +3,7 @@ import { Failure } from '@lvnet/core';
 import { tf } from '../tfjs.js';
 import { TensorFlowBackend } from './backend.js';
 import { loadBinding, type DeviceSettings } from './binding.js';
-import { gpuModel } from './gpus.js';
+import { cudaLibraries, gpuModel } from './gpus.js';
 import { registerTensorFlowKernels } from './kernels.js';
 
 export interface OpenedTensorFlow {
@@ -20,7 +20,7 @@ export interface OpenedTensorFlow {
  * @throws Failure('ENGINE_UNAVAILABLE' | 'DEVICE_UNAVAILABLE')
  */
 export function openTensorFlow(backendName: string, settings: DeviceSettings): OpenedTensorFlow {
-  const { binding, cuda } = loadBinding(settings);
+  const { binding, cuda, folder } = loadBinding(settings);
   const isGpu = binding.isUsingGpuDevice();
   if (!isGpu && (cuda === true || settings.device > 0)) throw noDevice(settings.device, cuda);
   if (tf.engine().registryFactory[backendName] === undefined) {
@@ -33,7 +33,9 @@ export function openTensorFlow(backendName: string, settings: DeviceSettings): O
     description: `tensorflow-${binding.TF_Version}-${isGpu ? 'gpu' : 'cpu'}`,
     traits: [
       `TensorFlow ${binding.TF_Version}`,
-      isGpu ? 'GPU' : `processor, ${String(settings.threads)} threads, oneDNN ${oneDnn}`,
+      isGpu
+        ? ['GPU', ...cudaLibraries(folder)].join(', ')
+        : `processor, ${String(settings.threads)} threads, oneDNN ${oneDnn}`,
       model,
     ].join('; '),
     isGpu,

@@ -25,12 +25,15 @@ const real = (name: string, value: number): OpAttribute => ({
 });
 const one = (name: string, attributes: OpAttribute[], inputs: OpInput[]): tf.Tensor =>
   device().run(name, attributes, inputs)[0] as tf.Tensor;
+/** Number by number; of two inputs the second may have one number for each channel, or be a single one. */
+const each = (name: string, inputs: tf.Tensor[], attributes: OpAttribute[] = []): tf.Tensor =>
+  device().runOnEach(name, [...types('T'), ...attributes], inputs);
 
 export const sizeOf = (shape: readonly number[]): number =>
   shape.reduce((product, size) => product * size, 1);
 
-export const reshape = (x: tf.Tensor, shape: readonly number[]): tf.Tensor =>
-  one('Reshape', types('T', 'Tshape'), [x, shape]);
+/** Costs nothing by itself. */
+export const reshape = (x: tf.Tensor, shape: readonly number[]): tf.Tensor => device().view(x, shape);
 export const transpose = (x: tf.Tensor, axes: readonly number[]): tf.Tensor =>
   one('Transpose', types('T', 'Tperm'), [x, axes]);
 export const slice = (x: tf.Tensor, from: readonly number[], size: readonly number[]): tf.Tensor =>
@@ -50,16 +53,25 @@ export const padWith = (
 export const concat = (xs: readonly tf.Tensor[], axis: number): tf.Tensor =>
   one('ConcatV2', [...types('T', 'Tidx'), ints('N', xs.length)], [...xs, axis]);
 
+/** One tensor of all, along a new first axis. */
+export const pack = (xs: readonly tf.Tensor[]): tf.Tensor =>
+  one('Pack', [...types('T'), ints('N', xs.length), ints('axis', 0)], [...xs]);
+/** The parts of the first axis, which goes. */
+export const unpack = (x: tf.Tensor): tf.Tensor[] => {
+  const [count = 0] = x.shape as number[];
+  return device().run('Unpack', [...types('T'), ints('num', count), ints('axis', 0)], [x], count);
+};
+
 export const zeros = (shape: readonly number[]): tf.Tensor =>
   tf.tensor(new Float32Array(sizeOf(shape)), [...shape]);
 export const addNumber = (x: tf.Tensor, value: number): tf.Tensor => add(x, tf.scalar(value));
 export const multiplyNumber = (x: tf.Tensor, value: number): tf.Tensor => multiply(x, tf.scalar(value));
-export const add = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => one('AddV2', types('T'), [a, b]);
-export const subtract = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => one('Sub', types('T'), [a, b]);
-export const multiply = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => one('Mul', types('T'), [a, b]);
-export const square = (x: tf.Tensor): tf.Tensor => one('Square', types('T'), [x]);
-export const negative = (x: tf.Tensor): tf.Tensor => one('Neg', types('T'), [x]);
-export const inverseRoot = (x: tf.Tensor): tf.Tensor => one('Rsqrt', types('T'), [x]);
+export const add = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => each('AddV2', [a, b]);
+export const subtract = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => each('Sub', [a, b]);
+export const multiply = (a: tf.Tensor, b: tf.Tensor): tf.Tensor => each('Mul', [a, b]);
+export const square = (x: tf.Tensor): tf.Tensor => each('Square', [x]);
+export const negative = (x: tf.Tensor): tf.Tensor => each('Neg', [x]);
+export const inverseRoot = (x: tf.Tensor): tf.Tensor => each('Rsqrt', [x]);
 export const sum = (x: tf.Tensor, axes: readonly number[], keep = false): tf.Tensor =>
   one('Sum', [...types('T', 'Tidx'), flag('keep_dims', keep)], [x, axes]);
 export const mean = (x: tf.Tensor, axes: readonly number[], keep = false): tf.Tensor =>
@@ -116,25 +128,47 @@ export const depthwise2dInput = (shape: readonly number[], w: tf.Tensor, dy: tf.
 export const depthwise2dFilter = (x: tf.Tensor, shape: readonly number[], dy: tf.Tensor): tf.Tensor =>
   one('DepthwiseConv2dNativeBackpropFilter', depthwiseAttributes(), [x, shape, dy]);
 
-export const relu = (x: tf.Tensor): tf.Tensor => one('Relu', types('T'), [x]);
-export const reluGradient = (dy: tf.Tensor, y: tf.Tensor): tf.Tensor => one('ReluGrad', types('T'), [dy, y]);
-export const elu = (x: tf.Tensor): tf.Tensor => one('Elu', types('T'), [x]);
-export const eluGradient = (dy: tf.Tensor, y: tf.Tensor): tf.Tensor => one('EluGrad', types('T'), [dy, y]);
+export const relu = (x: tf.Tensor): tf.Tensor => each('Relu', [x]);
+export const reluGradient = (dy: tf.Tensor, y: tf.Tensor): tf.Tensor => each('ReluGrad', [dy, y]);
+export const elu = (x: tf.Tensor): tf.Tensor => each('Elu', [x]);
+export const eluGradient = (dy: tf.Tensor, y: tf.Tensor): tf.Tensor => each('EluGrad', [dy, y]);
 export const leakyRelu = (x: tf.Tensor, slope: number): tf.Tensor =>
-  one('LeakyRelu', [...types('T'), real('alpha', slope)], [x]);
+  each('LeakyRelu', [x], [real('alpha', slope)]);
 export const leakyReluGradient = (dy: tf.Tensor, x: tf.Tensor, slope: number): tf.Tensor =>
-  one('LeakyReluGrad', [...types('T'), real('alpha', slope)], [dy, x]);
+  each('LeakyReluGrad', [dy, x], [real('alpha', slope)]);
 
+const normAttributes = (epsilon: number, isTraining: boolean): OpAttribute[] => [
+  ...[...types('T', 'U'), real('epsilon', epsilon), text('data_format', 'NHWC')],
+  flag('is_training', isTraining),
+];
+/**
+ * Batch norm of x [n, h, w, c] by its own statistics.
+ *
+ * @returns the result, mean, unbiased variance, and three reserves for the gradient
+ */
+export const batchNorm = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: number): tf.Tensor[] => {
+  const [none, all] = [tf.tensor1d([], 'float32'), real('exponential_avg_factor', 1)];
+  const inputs = [x, gamma, beta, none, none];
+  return device().run('FusedBatchNormV3', [...normAttributes(epsilon, true), all], inputs, 6);
+};
+/** @returns dx, dgamma, dbeta */
+export const batchNormGradient = (
+  dy: tf.Tensor,
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  reserves: readonly tf.Tensor[],
+  epsilon: number,
+): tf.Tensor[] => {
+  const inputs = [dy, x, gamma, ...reserves];
+  return device().run('FusedBatchNormGradV3', normAttributes(epsilon, true), inputs, 5).slice(0, 3);
+};
 /** Batch norm of x [1, 1, rows, c] by given statistics. */
 export const batchNormInfer = (
   x: tf.Tensor,
   p: { gamma: tf.Tensor; beta: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor },
   epsilon: number,
 ): tf.Tensor => {
-  const attributes = [
-    ...[...types('T', 'U'), real('epsilon', epsilon), real('exponential_avg_factor', 1)],
-    ...[text('data_format', 'NHWC'), flag('is_training', false)],
-  ];
+  const attributes = [...normAttributes(epsilon, false), real('exponential_avg_factor', 1)];
   const inputs = [x, p.gamma, p.beta, p.mean, p.variance];
   return device().run('FusedBatchNormV3', attributes, inputs, 6)[0] as tf.Tensor;
 };
@@ -150,8 +184,8 @@ export const averagePoolGradient = (shape: readonly number[], dy: tf.Tensor, ker
 export const maxPool = (x: tf.Tensor, kernel: Triple, stride: Triple): tf.Tensor =>
   one('MaxPool3D', [...types('T'), ...poolAttributes(kernel, stride)], [x]);
 export const logSoftmax = (x: tf.Tensor): tf.Tensor => one('LogSoftmax', types('T'), [x]);
-export const exponential = (x: tf.Tensor): tf.Tensor => one('Exp', types('T'), [x]);
-export const sign = (x: tf.Tensor): tf.Tensor => one('Sign', types('T'), [x]);
+export const exponential = (x: tf.Tensor): tf.Tensor => each('Exp', [x]);
+export const sign = (x: tf.Tensor): tf.Tensor => each('Sign', [x]);
 /** Rows of zeros with a one where the index says. */
 export const oneHot = (indices: tf.Tensor, depth: number): tf.Tensor => {
   const { TF_ATTR_TYPE, TF_INT32 } = device().binding;

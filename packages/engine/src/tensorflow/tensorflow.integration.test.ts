@@ -11,6 +11,7 @@ import '../inverted-residual.test.js';
 import '../normalisation.test.js';
 import { declaredOperations } from '../operation.js';
 import '../resampling.test.js';
+import { fusedIsRight } from './batch-norm.js';
 import { findBinding } from './binding.js';
 
 putOnTrial('tensorflow');
@@ -35,5 +36,14 @@ describe('the suites above', () => {
 
   it('ran every operation on TensorFlow', () => {
     assert.deepEqual([...ran].sort(), declaredOperations().sort());
+  });
+});
+
+describe('the batch norm of GPUs', () => {
+  bothEngines();
+
+  it('agrees with the simple operations wherever it runs', async () => {
+    await openEngine({ kind: 'tensorflow', threads: 2 });
+    assert.ok(fusedIsRight());
   });
 });
