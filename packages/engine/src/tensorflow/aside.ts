@@ -54,9 +54,23 @@ function dropUnread(): void {
   unread = [];
 }
 
-/** What no backward pass came for. */
+/** What operations of a pass make of the same thing, by that thing. */
+const shared = new Map<object, tf.Tensor>();
+
+/** The tensor that another operation of this pass made of `source`, or a new one. */
+export function madeOnce(source: object, make: () => tf.Tensor): tf.Tensor {
+  const known = shared.get(source);
+  if (known !== undefined) return tf.clone(known);
+  const made = make();
+  if (isInPass()) shared.set(source, tf.keep(tf.clone(made)));
+  return made;
+}
+
+/** What no backward pass came for, and what only the operations of this pass share. */
 export function dropAside(): void {
   dropUnread();
+  for (const tensor of shared.values()) tensor.dispose();
+  shared.clear();
   for (const tensors of kept.values()) tf.dispose(tensors);
   kept.clear();
 }

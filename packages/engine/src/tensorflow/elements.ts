@@ -1,7 +1,7 @@
 import { invariant } from '@lvnet/core';
 import { isRecording } from '../recording.js';
 import { tf } from '../tfjs.js';
-import { setAside, takeAside } from './aside.js';
+import { madeOnce, setAside, takeAside } from './aside.js';
 import { asRows, within, type Inputs, type Kernel } from './kernel.js';
 import * as ops from './ops.js';
 
@@ -60,13 +60,19 @@ interface Entropy {
   labels: Int32Array;
 }
 
+/** [labels, classes]; heads of a network share it. */
+function oneHot(labels: Int32Array, classes: number): tf.Tensor {
+  if (labels.some((label) => label < 0 || label >= classes))
+    throw new TypeError('a label is outside the classes');
+  return ops.oneHot(tf.tensor1d(labels, 'int32'), classes);
+}
+
 /** By simple operations: TensorFlow's own gives other bytes on GPUs from run to run. */
 const crossEntropy: Kernel<Entropy> = (inputs, attributes) => {
   const logits = asRows(inputs.of('logits'));
   const classes = logits.shape[1] ?? 0;
-  if (attributes.labels.some((label) => label < 0 || label >= classes))
-    throw new TypeError('a label is outside the classes');
-  const truth = ops.oneHot(tf.tensor1d(attributes.labels, 'int32'), classes);
+  const truth = madeOnce(attributes.labels, () => oneHot(attributes.labels, classes));
+  invariant(truth.shape.at(-1) === classes, 'the heads of a network have as many classes');
   const logarithms = ops.logSoftmax(logits);
   if (isRecording()) setAside(attributes, [within(() => ops.subtract(ops.exponential(logarithms), truth))]);
   return ops.negative(ops.mean(ops.sum(ops.multiply(truth, logarithms), [1]), [0]));
