@@ -1,8 +1,7 @@
 import { invariant } from '@lvnet/core';
 import type { OwnBackend } from './backend.js';
-import type { GradientFunction, Gradients } from './operation.js';
 import { isProfiling, measureBackward, measureTogether } from './profile.js';
-import { machine, type TapeNode } from './recording.js';
+import { machine, type GradientFunction, type Gradients, type TapeNode } from './recording.js';
 import { tf } from './tfjs.js';
 
 /**

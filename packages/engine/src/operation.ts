@@ -1,6 +1,7 @@
 import type { KernelBackend } from './backend.js';
 import { orOutOfMemory } from './out-of-memory.js';
 import { isProfiling, measureForward } from './profile.js';
+import type { GradientFunction, Gradients } from './recording.js';
 import { tf } from './tfjs.js';
 
 type Inputs = Record<string, tf.TensorInfo>;
@@ -115,12 +116,6 @@ interface Output {
   shape: readonly number[];
   values: Float32Array;
 }
-
-/** A gradient, and the inputs by which it was computed together with it, if any. */
-export type GradientFunction = (() => tf.Tensor) & { together?: readonly string[] };
-
-/** By input. */
-export type Gradients = Record<string, GradientFunction>;
 
 /**
  * Gradients that one operation computes together, handed out one by one. They are tensors of the scope in which the

@@ -1,5 +1,5 @@
 import type { OwnBackend } from './backend.js';
-import type { Gradients } from './operation.js';
+import type { Gradients } from './recording.js';
 import { tf } from './tfjs.js';
 
 /** One operation as it ran. */

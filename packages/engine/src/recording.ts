@@ -1,5 +1,10 @@
-import type { Gradients } from './operation.js';
 import { tf } from './tfjs.js';
+
+/** A gradient, and the inputs by which it was computed together with it, if any. */
+export type GradientFunction = (() => tf.Tensor) & { together?: readonly string[] };
+
+/** By input. */
+export type Gradients = Record<string, GradientFunction>;
 
 export interface TapeNode {
   kernelName: string;
