@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import {
   assertLinear,
   assertRefused,
@@ -6,7 +7,7 @@ import {
   numbers,
   trialOf,
 } from './engine.fixture.js';
-import { conv3d, depthwise3d, tf } from './index.js';
+import { conv3d, conv3dInfer, depthwise3d, tf } from './index.js';
 
 /** [n, d, h, w] */
 type Size = readonly [number, number, number, number];
@@ -46,6 +47,28 @@ describe('conv3d against the plain loops', function () {
       });
     });
   }
+
+  for (const [ci, k] of [
+    [1, 5],
+    [8, 1],
+    [3, 3],
+  ] as const)
+    it(`followed by an activation in a prediction, ${String(ci)} channels, k ${String(k)}`, () => {
+      const [x, w, b] = [filled(...odd, ci), filled(8, ci, k, k, k), filled(8)];
+      for (const engine of [engines.native, engines.reference]) {
+        engine.activate();
+        const plain = conv3d(x, w, b).dataSync<'float32'>();
+        for (const activation of ['none', 'relu', 'elu'] as const) {
+          const found = conv3dInfer(x, w, b, activation).dataSync<'float32'>();
+          const low = { none: (v: number) => v, relu: () => 0, elu: Math.expm1 }[activation];
+          plain.forEach((value, i) => {
+            const expected = value > 0 ? value : low(value);
+            const off = Math.abs((found[i] ?? Number.NaN) - expected);
+            assert.ok(off <= 4e-7 * Math.max(1, Math.abs(value)), `${activation}: ${String(off)}`);
+          });
+        }
+      }
+    });
 
   it('has the gradients of its values', () => {
     const shapes = { x: [2, 2, 3, 5, 3], w: [5, 3, 3, 3, 3], b: [5] };

@@ -1,4 +1,4 @@
-import type { ConvShape, DepthwiseShape } from '@lvnet/kernels';
+import type { Activation, ConvShape, DepthwiseShape } from '@lvnet/kernels';
 import { defineOperation, present, together } from './operation.js';
 import { checkPerChannel, mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
@@ -97,6 +97,30 @@ const runConv = defineOperation<{ biased: boolean }>({
 export function conv3d(x: tf.Tensor, w: tf.Tensor, b?: tf.Tensor | null): tf.Tensor {
   checkPerChannel('bias', b, convShape(x.shape, w.shape).co);
   return runConv(present({ x, w, b }), { biased: b != null })[0] as tf.Tensor;
+}
+
+const runConvInfer = defineOperation<{ activation: Activation }>({
+  name: 'LvnetConv3dInfer',
+  macs: ({ x, w }) => voxelsOf(x) * tf.util.sizeFromShape(w?.shape ?? []),
+  run: (call) => {
+    const s = convShape(call.shape('x'), call.shape('w'));
+    const shape = [s.n, s.d, s.h, s.w, s.co];
+    const y = call.room(tf.util.sizeFromShape(shape));
+    const [x, w, b] = [call.floats('x'), call.floats('w'), call.maybe('b')];
+    call.backend.kernels.conv3dInfer(s, x, w, b, call.attributes.activation, y);
+    return [{ shape, values: y }];
+  },
+});
+
+/** The same with an activation after it; for inference, not differentiable. @throws Failure('SHAPE_MISMATCH') */
+export function conv3dInfer(
+  x: tf.Tensor,
+  w: tf.Tensor,
+  b: tf.Tensor | null,
+  activation: Activation,
+): tf.Tensor {
+  checkPerChannel('bias', b, convShape(x.shape, w.shape).co);
+  return runConvInfer(present({ x, w, b }), { activation })[0] as tf.Tensor;
 }
 
 const runDepthwiseInput = defineOperation<Record<string, never>>({

@@ -7,7 +7,7 @@ export { tf } from './tfjs.js';
 export { openEngine, type Engine, type EngineKind, type EngineOptions } from './open-engine.js';
 export { isTensorFlowInstalled } from './tensorflow/binding.js';
 export { usableGpus } from './tensorflow/gpus.js';
-export { conv3d, depthwise3d } from './convolution.js';
+export { conv3d, conv3dInfer, depthwise3d } from './convolution.js';
 export { batchNormTrain, batchNormInfer, type BatchStatistics, type OnStatistics } from './normalisation.js';
 export { convolve, convolveInfer, transposedConvolve, type ConvolutionMoves } from './dense-convolution.js';
 export { maxPool, resize } from './dense-resampling.js';

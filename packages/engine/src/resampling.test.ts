@@ -8,7 +8,7 @@ import {
   numbers,
   trialOf,
 } from './engine.fixture.js';
-import { averagePool3d, tf, upsampleTrilinear } from './index.js';
+import { addTensors, averagePool3d, tf, upsampleTrilinear } from './index.js';
 
 const filled = (...shape: number[]) => tf.tensor(numbers(tf.util.sizeFromShape(shape), 'filled'), shape);
 
@@ -76,6 +76,19 @@ describe('upsampleTrilinear against the plain loops', () => {
     const y = tf.tidy(() => [...upsampleTrilinear(tf.tensor([0, 8], [1, 1, 1, 2, 1]), 2).dataSync()]);
     const line = [0, 2, 6, 8];
     assert.deepEqual(y, [line, line, line, line].flat());
+  });
+
+  it('adds to another tensor as an addition would, with the same gradients', () => {
+    const shapes = { x: [2, 1, 3, 5, 8], onto: [2, 2, 6, 10, 8] };
+    const together = trialOf(shapes, ({ x, onto }) => upsampleTrilinear(x as tf.Tensor, 2, onto));
+    const apart = trialOf(shapes, ({ x, onto }) =>
+      addTensors(upsampleTrilinear(x as tf.Tensor, 2), onto as tf.Tensor),
+    );
+    for (const engine of [engines.native, engines.reference])
+      assert.deepEqual(measure(engine, together), measure(engine, apart));
+    assertRefused(engines, /\[1, 1, 2, 2, 1\] up-sampled by 2 cannot be added to \[1, 2, 4, 2, 1\]/, () =>
+      upsampleTrilinear(filled(1, 1, 2, 2, 1), 2, filled(1, 2, 4, 2, 1)),
+    );
   });
 
   it('gives the tensor itself for factor 1, and its gradient', () => {

@@ -1,4 +1,4 @@
-import { defineOperation } from './operation.js';
+import { defineOperation, type OperationSpec } from './operation.js';
 import { mismatch, volumeOf } from './shapes.js';
 import { tf } from './tfjs.js';
 
@@ -47,33 +47,44 @@ const runUpsampleGradient = defineOperation<UpsampleAttributes>({
   },
 });
 
-const runUpsample = defineOperation<UpsampleAttributes>({
-  name: 'LvnetUpsample',
+const upsampleSpec = (isAdded: boolean): OperationSpec<UpsampleAttributes> => ({
+  name: isAdded ? 'LvnetUpsampleOnto' : 'LvnetUpsample',
   run: (call) => {
     const { factor } = call.attributes;
     const s = volumeOf(call.shape('x'));
     const shape = [s.n, s.d * factor, s.h * factor, s.w * factor, s.c];
     const y = call.room(tf.util.sizeFromShape(shape));
-    call.backend.kernels.upsampleForward(s, factor, call.floats('x'), y);
+    call.backend.kernels.upsampleForward(s, factor, call.floats('x'), call.maybe('onto'), y);
     return [{ shape, values: y }];
   },
   gradient: (dy, _saved, attributes) => ({
     x: () => runUpsampleGradient({ dy }, attributes)[0] as tf.Tensor,
+    ...(isAdded ? { onto: () => tf.clone(dy) } : {}),
   }),
 });
+
+const runUpsample = defineOperation(upsampleSpec(false));
+const runUpsampleOnto = defineOperation(upsampleSpec(true));
 
 /**
  * Trilinear up-sampling of d, h and w by a whole factor (align_corners false).
  *
- * @returns x itself for factor 1
+ * @param onto what the result is added to, of its shape
+ * @returns x itself for factor 1, if nothing is added
  * @throws Failure('SHAPE_MISMATCH')
  */
-export function upsampleTrilinear(x: tf.Tensor, factor: number): tf.Tensor {
+export function upsampleTrilinear(x: tf.Tensor, factor: number, onto?: tf.Tensor): tf.Tensor {
   volumeOf(x.shape);
   if (!Number.isInteger(factor) || factor < 1) {
     const message = `[${x.shape.join(', ')}] cannot be up-sampled by ${String(factor)}: whole factors only.`;
     throw mismatch(message, { shape: x.shape, factor });
   }
-  if (factor === 1) return x;
-  return runUpsample({ x }, { shape: x.shape, factor })[0] as tf.Tensor;
+  const attributes = { shape: x.shape, factor };
+  if (onto === undefined) return factor === 1 ? x : (runUpsample({ x }, attributes)[0] as tf.Tensor);
+  const raised = x.shape.map((size, axis) => (axis > 0 && axis < 4 ? size * factor : size));
+  if (onto.shape.join() !== raised.join()) {
+    const message = `[${x.shape.join(', ')}] up-sampled by ${String(factor)} cannot be added to [${onto.shape.join(', ')}].`;
+    throw mismatch(message, { shape: x.shape, factor, onto: onto.shape });
+  }
+  return runUpsampleOnto({ x, onto }, attributes)[0] as tf.Tensor;
 }

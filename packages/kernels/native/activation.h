@@ -107,6 +107,23 @@ static inline V activate(V x, int kind) {
     return v[0];
   });
 }
+// In place, while the values are in the cache; four parts at a time, since each is a long chain.
+static inline void activateAll(float* x, size_t count, int kind) {
+  if (kind == NONE) return;
+  size_t i = 0;
+  byActivation(kind, [&](auto constant) {
+    for (; i + 4 * W <= count; i += 4 * W) {
+      Part v[4];
+      for (int p = 0; p < 4; p++) v[p] = loadPart(x + i + p * W);
+      activateParts<decltype(constant)::value>(v);
+      for (int p = 0; p < 4; p++) storePart(x + i + p * W, v[p]);
+    }
+  });
+  for (; i < count; i += L) {
+    const int n = int(std::min<size_t>(L, count - i));
+    storen(x + i, activate(loadn(x + i, n), kind), n);
+  }
+}
 static inline V slope(V x, int kind) {
   if (kind == NONE) return splat(1.0f);
   return eachPart(x, [&](Part p) {

@@ -41,8 +41,9 @@ napi_value convForward(Args& a) {
   const Conv s = convOf(a);
   const size_t v = voxels(s.n, s.d, s.h, s.w);
   const float *x = a.floats(7, v * s.ci), *w = a.floats(8, cube(s.k) * s.ci * s.co), *b = a.maybe(9, s.co);
-  float* y = a.floats(10, v * s.co);
-  if (a.good) K->convForward(s, x, w, b, y);
+  const int act = a.integer(10);
+  float* y = a.floats(11, v * s.co);
+  if (a.good) K->convForward(s, x, w, b, act, y);
   return nothing(a.env);
 }
 napi_value convBackwardInput(Args& a) {
@@ -134,17 +135,26 @@ napi_value pool(Args& a, bool forward) {
 napi_value poolForward(Args& a) { return pool(a, true); }
 napi_value poolBackward(Args& a) { return pool(a, false); }
 
-napi_value upsample(Args& a, bool forward) {
-  const Depth s{a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), 1};
+Depth raisedOf(Args& a) { return {a.extent(0), a.extent(1), a.extent(2), a.extent(3), a.extent(4), 1}; }
+
+napi_value upsampleForward(Args& a) {
+  const Depth s = raisedOf(a);
   const int factor = a.extent(5);
-  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
-  const float* from = a.floats(6, forward ? v : v * cube(factor));
-  float* to = a.floats(7, forward ? v * cube(factor) : v);
-  if (a.good) (forward ? K->upsampleForward : K->upsampleBackward)(s, factor, from, to);
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c, raised = v * cube(factor);
+  const float *x = a.floats(6, v), *onto = a.maybe(7, raised);
+  float* y = a.floats(8, raised);
+  if (a.good) K->upsampleForward(s, factor, x, onto, y);
   return nothing(a.env);
 }
-napi_value upsampleForward(Args& a) { return upsample(a, true); }
-napi_value upsampleBackward(Args& a) { return upsample(a, false); }
+napi_value upsampleBackward(Args& a) {
+  const Depth s = raisedOf(a);
+  const int factor = a.extent(5);
+  const size_t v = voxels(s.n, s.d, s.h, s.w) * s.c;
+  const float* dy = a.floats(6, v * cube(factor));
+  float* dx = a.floats(7, v);
+  if (a.good) K->upsampleBackward(s, factor, dy, dx);
+  return nothing(a.env);
+}
 
 napi_value foreground(Args& a) {
   const int rows = a.extent(0), classes = a.extent(1);

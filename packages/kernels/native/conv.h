@@ -3,7 +3,7 @@
 #include "ring.h"
 #include "stem.h"
 
-static void pointwiseForward(int rows, int ci, int co, const float* x, const float* w, const float* bias, float* y) {
+static void pointwiseForward(int rows, int ci, int co, const float* x, const float* w, const float* bias, int act, float* y) {
   float* packed = sharedScratch(1, size_t(ci) * up(co) + up(co));
   packTransposed(w, co, ci, nullptr, packed);
   float* b = packed + size_t(ci) * up(co);
@@ -12,6 +12,7 @@ static void pointwiseForward(int rows, int ci, int co, const float* x, const flo
   parallel(chunks.count, [&](int task, int) {
     const size_t r = chunks.begin(task);
     gemmRows(chunks.length(task), ci, co, x + r * ci, ci, packed, bias ? b : nullptr, y + r * co, co);
+    activateAll(y + r * co, size_t(chunks.length(task)) * co, act);
   });
 }
 static void pointwiseBackwardInput(int rows, int ci, int co, const float* dy, const float* w, float* dx) {
@@ -53,7 +54,7 @@ static const float* paddedRows(Conv s, const float* x, int channels) {
 }
 
 // weights packed [tap][ci][up(co)]
-static void denseRun(Conv s, const float* x, const float* packed, const float* bias, float* y) {
+static void denseRun(Conv s, const float* x, const float* packed, const float* bias, int act, float* y) {
   const int cop = up(s.co), half = s.k / 2;
   const float* padded = paddedRows(s, x, s.ci);
   const size_t pitch = size_t(s.w + 2 * half) * s.ci;
@@ -92,19 +93,20 @@ static void denseRun(Conv s, const float* x, const float* packed, const float* b
         for (int j = 0; j < width; j++) storePart(out + size_t(j) * s.co, acc[j], lanes);
       }
     }
+    activateAll(y + size_t(task) * s.w * s.co, size_t(s.w) * s.co, act);
   });
 }
 
-static void convForward(Conv s, const float* x, const float* w, const float* bias, float* y) {
-  if (s.k == 1) return pointwiseForward(s.n * s.d * s.h * s.w, s.ci, s.co, x, w, bias, y);
-  if (s.ci == 1 && s.k <= 7) return byKernel<3, 5, 7>(s.k, [&](auto k) { stemForward<decltype(k)::value>(s, x, w, bias, y); });
+static void convForward(Conv s, const float* x, const float* w, const float* bias, int act, float* y) {
+  if (s.k == 1) return pointwiseForward(s.n * s.d * s.h * s.w, s.ci, s.co, x, w, bias, act, y);
+  if (s.ci == 1 && s.k <= 7) return byKernel<3, 5, 7>(s.k, [&](auto k) { stemForward<decltype(k)::value>(s, x, w, bias, act, y); });
   const int taps = s.k * s.k * s.k, cop = up(s.co);
   float* packed = sharedScratch(1, size_t(taps) * s.ci * cop);
   for (int t = 0; t < taps; t++)
     for (int i = 0; i < s.ci; i++)
       for (int o = 0; o < cop; o++)
         packed[(size_t(t) * s.ci + i) * cop + o] = o < s.co ? w[(size_t(o) * s.ci + i) * taps + t] : 0.0f;
-  denseRun(s, x, packed, bias, y);
+  denseRun(s, x, packed, bias, act, y);
 }
 
 static void convBackwardInput(Conv s, const float* dy, const float* w, float* dx) {
@@ -118,7 +120,7 @@ static void convBackwardInput(Conv s, const float* dy, const float* w, float* dx
   Conv r = s;
   r.ci = s.co;
   r.co = s.ci;
-  denseRun(r, dy, packed, nullptr, dx);
+  denseRun(r, dy, packed, nullptr, NONE, dx);
 }
 
 static void sumChannels(size_t count, int c, const float* x, float* out) {

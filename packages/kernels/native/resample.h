@@ -60,7 +60,8 @@ static std::vector<Tap> linearTaps(int size, int factor) {
   return taps;
 }
 
-static void upsampleForward(Depth s, int factor, const float* x, float* y) {
+// Added to `onto`, where there is one.
+static void upsampleForward(Depth s, int factor, const float* x, const float* onto, float* y) {
   const auto zs = linearTaps(s.d, factor), ys = linearTaps(s.h, factor), xs = linearTaps(s.w, factor);
   const int od = s.d * factor, oh = s.h * factor, ow = s.w * factor;
   const size_t line = size_t(s.w) * s.c;
@@ -73,13 +74,16 @@ static void upsampleForward(Depth s, int factor, const float* x, float* y) {
                               tz.weight * (1 - ty.weight), tz.weight * ty.weight};
     float* mixed = threadScratch(thread, 0, line);
     blend(rows, weights, 4, line, mixed);
-    float* out = y + size_t(task) * ow * s.c;
+    const size_t first = size_t(task) * ow * s.c;
+    float* out = y + first;
     for (int i = 0; i < ow; i++) {
       const float *a = mixed + size_t(xs[i].low) * s.c, *b = mixed + size_t(xs[i].high) * s.c;
       const V wb = splat(xs[i].weight), wa = splat(1 - xs[i].weight);
       for (int j = 0; j < s.c; j += L) {
         const int n = std::min(L, s.c - j);
-        storen(out + size_t(i) * s.c + j, fma(loadn(b + j, n), wb, loadn(a + j, n) * wa), n);
+        const size_t at = size_t(i) * s.c + j;
+        const V raised = fma(loadn(b + j, n), wb, loadn(a + j, n) * wa);
+        storen(out + at, onto ? raised + loadn(onto + first + at, n) : raised, n);
       }
     }
   });

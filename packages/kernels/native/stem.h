@@ -69,7 +69,7 @@ static inline void stemTile(const StemRow<K>& row, int w, const float* weights, 
 }
 
 template <int K>
-static void stemForward(const Conv& s, const float* x, const float* w, const float* bias, float* y) {
+static void stemForward(const Conv& s, const float* x, const float* w, const float* bias, int act, float* y) {
   constexpr int taps = K * K * K;
   float* packed = sharedScratch(1, size_t(taps) * s.co);
   for (int t = 0; t < taps; t++)
@@ -87,6 +87,7 @@ static void stemForward(const Conv& s, const float* x, const float* w, const flo
       for (int i = 0; i < std::min(2 * W, s.w - at); i++)
         for (int c = 0; c < s.co; c++) out[size_t(at + i) * s.co + c] = tile[c * pitch + i];
     }
+    activateAll(out, size_t(s.w) * s.co, act);
   });
 }
 

@@ -25,7 +25,7 @@ constexpr int kTreeDepth = 32;
 
 struct KernelTable {
   const char* name;
-  void (*convForward)(Conv, const float* x, const float* w, const float* bias, float* y);
+  void (*convForward)(Conv, const float* x, const float* w, const float* bias, int act, float* y);
   void (*convBackwardInput)(Conv, const float* dy, const float* w, float* dx);
   void (*convBackwardFilter)(Conv, const float* x, const float* dy, float* dw, float* dbias);
   void (*depthwiseForward)(Depth, const float* x, const float* w, const float* bias, float* y);
@@ -37,7 +37,7 @@ struct KernelTable {
                        float* dbeta);
   void (*poolForward)(Depth, const float* x, float* y);
   void (*poolBackward)(Depth, const float* dy, float* dx);
-  void (*upsampleForward)(Depth, int factor, const float* x, float* y);
+  void (*upsampleForward)(Depth, int factor, const float* x, const float* onto, float* y);
   void (*upsampleBackward)(Depth, int factor, const float* dy, float* dx);
   void (*foreground)(int rows, int classes, const float* logits, float* p);
   double (*crossEntropy)(int rows, int classes, const float* logits, const int32_t* labels, float* dlogits);

@@ -68,9 +68,13 @@ function results(k: KernelSet): Record<string, Float32Array> {
   k.conv3dForward(conv, x, numbers(filter.length, 4), numbers(20, 5), dense);
   k.conv3dBackwardFilter(conv, x, dense, filter, null);
   const [raised, lowered] = [new Float32Array(voxels * 64), new Float32Array(voxels * 8)];
-  k.upsampleForward(s, 2, x, raised);
+  k.upsampleForward(s, 2, x, null, raised);
   k.upsampleBackward(s, 2, raised, lowered);
-  return { ...blockResults(k, s), ...blockResults(k, deep), dense, filter, raised, lowered };
+  const onto = new Float32Array(raised.length);
+  k.upsampleForward(s, 2, x, raised, onto);
+  const finished = new Float32Array(dense.length);
+  k.conv3dInfer(conv, x, numbers(filter.length, 4), numbers(20, 5), 'elu', finished);
+  return { ...blockResults(k, s), ...blockResults(k, deep), dense, filter, finished, raised, lowered, onto };
 }
 
 kernels.setThreads(2);

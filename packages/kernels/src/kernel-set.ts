@@ -103,6 +103,15 @@ export interface KernelSet extends DenseKernels {
     bias: Float32Array | null,
     y: Float32Array,
   ): void;
+  /** The same, then the activation, for predictions. */
+  conv3dInfer(
+    s: ConvShape,
+    x: Float32Array,
+    weight: Float32Array,
+    bias: Float32Array | null,
+    activation: Activation,
+    y: Float32Array,
+  ): void;
   conv3dBackwardInput(s: ConvShape, dy: Float32Array, weight: Float32Array, dx: Float32Array): void;
   conv3dBackwardFilter(
     s: ConvShape,
@@ -160,8 +169,14 @@ export interface KernelSet extends DenseKernels {
   /** 2x2x2 means, stride 2; d, h, w are the input's and even. */
   averagePoolForward(s: VolumeShape & { c: number }, x: Float32Array, y: Float32Array): void;
   averagePoolBackward(s: VolumeShape & { c: number }, dy: Float32Array, dx: Float32Array): void;
-  /** Trilinear, align_corners false; d, h, w are the input's. */
-  upsampleForward(s: VolumeShape & { c: number }, factor: number, x: Float32Array, y: Float32Array): void;
+  /** Trilinear, align_corners false, added to `onto`; d, h, w are the input's. */
+  upsampleForward(
+    s: VolumeShape & { c: number },
+    factor: number,
+    x: Float32Array,
+    onto: Float32Array | null,
+    y: Float32Array,
+  ): void;
   upsampleBackward(s: VolumeShape & { c: number }, factor: number, dy: Float32Array, dx: Float32Array): void;
   /** p [rows]: the softmax's probability of every class but the first, which is the background. */
   foreground(rows: number, classes: number, logits: Float32Array, p: Float32Array): void;

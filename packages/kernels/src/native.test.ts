@@ -61,7 +61,12 @@ describe('native kernels against the plain loops', function () {
           kernels.conv3dForward(s, x, weight, bias, y);
           kernels.conv3dBackwardInput(s, dy, weight, dx);
           kernels.conv3dBackwardFilter(s, x, dy, dw, db);
-          return { y, dx, dw, db };
+          const activated = (['none', 'elu', 'relu'] as const).map((activation) => {
+            const finished = new Float32Array(dy.length);
+            kernels.conv3dInfer(s, x, weight, bias, activation, finished);
+            return [activation, finished] as const;
+          });
+          return { y, dx, dw, db, ...Object.fromEntries(activated) };
         });
       });
     }
@@ -121,9 +126,12 @@ describe('native kernels against the plain loops', function () {
         const results: Results = { pooled, back };
         for (const factor of [1, 2, 4]) {
           const [y, dx] = [new Float32Array(x.length * factor ** 3), new Float32Array(x.length)];
-          kernels.upsampleForward(s, factor, x, y);
+          kernels.upsampleForward(s, factor, x, null, y);
+          const onto = new Float32Array(y.length);
+          kernels.upsampleForward(s, factor, x, numbers(y.length, 4), onto);
           kernels.upsampleBackward(s, factor, numbers(y.length, 3), dx);
           results[`y${String(factor)}`] = y;
+          results[`onto${String(factor)}`] = onto;
           results[`dx${String(factor)}`] = dx;
         }
         return results;

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type {
   Activation,
+  ConvShape,
   IrbShape,
   IrbStatistics,
   IrbWeights,
@@ -70,6 +71,7 @@ export function dieWithParent(): void {
 
 const activations: Record<Activation, number> = { none: 0, elu: 1, relu: 2 };
 const volume = ({ n, d, h, w }: VolumeShape) => [n, d, h, w] as const;
+const conv = (s: ConvShape) => [...volume(s), s.ci, s.co, s.k] as const;
 const norm = (p: NormParameters) => [p.mean, p.variance, p.gamma, p.beta, p.epsilon] as const;
 const irb = (s: IrbShape) => [...volume(s), s.c, s.expanded, s.k] as const;
 const weights = (p: IrbWeights) =>
@@ -92,11 +94,11 @@ function bind(addon: Addon): NativeKernels {
     setThreads: (count) => void call('setThreads', count),
     fmaPeak: (seconds) => Number(call('fmaPeak', seconds)),
     allocate: (length) => (call('allocate', length) as Float32Array | undefined) ?? new Float32Array(length),
-    conv3dForward: (s, x, w, b, y) => void call('convForward', ...volume(s), s.ci, s.co, s.k, x, w, b, y),
-    conv3dBackwardInput: (s, dy, w, dx) =>
-      void call('convBackwardInput', ...volume(s), s.ci, s.co, s.k, dy, w, dx),
-    conv3dBackwardFilter: (s, x, dy, dw, db) =>
-      void call('convBackwardFilter', ...volume(s), s.ci, s.co, s.k, x, dy, dw, db),
+    conv3dForward: (s, x, w, b, y) => void call('convForward', ...conv(s), x, w, b, activations.none, y),
+    conv3dInfer: (s, x, w, b, activation, y) =>
+      void call('convForward', ...conv(s), x, w, b, activations[activation], y),
+    conv3dBackwardInput: (s, dy, w, dx) => void call('convBackwardInput', ...conv(s), dy, w, dx),
+    conv3dBackwardFilter: (s, x, dy, dw, db) => void call('convBackwardFilter', ...conv(s), x, dy, dw, db),
     depthwise3dForward: (s, x, w, b, y) => void call('depthwiseForward', ...volume(s), s.c, s.k, x, w, b, y),
     depthwise3dBackwardInput: (s, dy, w, dx) =>
       void call('depthwiseBackwardInput', ...volume(s), s.c, s.k, dy, w, dx),
@@ -110,7 +112,8 @@ function bind(addon: Addon): NativeKernels {
       void call('normBackward', rows, c, x, ...norm(p), activations[activation], dy, dx, dgamma, dbeta),
     averagePoolForward: (s, x, y) => void call('poolForward', ...volume(s), s.c, x, y),
     averagePoolBackward: (s, dy, dx) => void call('poolBackward', ...volume(s), s.c, dy, dx),
-    upsampleForward: (s, factor, x, y) => void call('upsampleForward', ...volume(s), s.c, factor, x, y),
+    upsampleForward: (s, factor, x, onto, y) =>
+      void call('upsampleForward', ...volume(s), s.c, factor, x, onto, y),
     upsampleBackward: (s, factor, dy, dx) => void call('upsampleBackward', ...volume(s), s.c, factor, dy, dx),
     foreground: (rows, classes, logits, p) => void call('foreground', rows, classes, logits, p),
     softmaxCrossEntropy: (rows, classes, logits, labels, dlogits) =>

@@ -49,8 +49,9 @@ export function simulateTraining(plan: Plan, samples: number, device: DeviceMemo
     const made: [number, Held][] = [];
     for (const id of step.inputs) {
       if (id === 0) continue;
-      if (step.kind === 'add') dy.holders++;
-      made.push([id, step.kind === 'add' ? dy : device.take(elementsOf(plan, id, samples))]);
+      const isHandedOn = step.handsOn.includes(id);
+      if (isHandedOn) dy.holders++;
+      made.push([id, isHandedOn ? dy : device.take(elementsOf(plan, id, samples))]);
     }
     device.during(step, 'backward');
     for (const [id, dx] of made) addGradient(device, gradients, id, dx);

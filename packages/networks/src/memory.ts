@@ -46,19 +46,19 @@ export function memoryOf(
   samples = 1,
 ): Record<DeviceKind, MemoryEstimate> {
   const training = planOf(config, size);
-  const inference = withFoldedNorms(config, planOf(config, size, false));
+  const inference = withFoldedNorms(planOf(config, size, false));
   const parameterBytes = 4 * parameterCount(training);
   const image = imageBytes(config, size);
   const estimate = (
-    processBytes: number,
+    processBytes: { training: number; inference: number },
     arrays: { training: number; inference: number },
     step: { bytes: number; keptBytes: number },
     predictionBytes: number,
   ): MemoryEstimate => ({
     keptBytes: step.keptBytes,
-    trainingBytes: processBytes + samples * image + arrays.training * parameterBytes + step.bytes,
+    trainingBytes: processBytes.training + samples * image + arrays.training * parameterBytes + step.bytes,
     inferenceBytes:
-      processBytes +
+      processBytes.inference +
       image +
       arrays.inference * parameterBytes +
       predictionBytes +
@@ -72,7 +72,7 @@ export function memoryOf(
       nativeInference(inference),
     ),
     tensorflow: estimate(
-      tensorflowProcessBytes,
+      { training: tensorflowProcessBytes, inference: tensorflowProcessBytes },
       tensorflowParameterArrays,
       tensorflowTraining(training, samples),
       tensorflowInference(inference),

@@ -87,7 +87,7 @@ export function plainPass(
   const enlarge = (x: Feature, factor: number): Feature => {
     const { n, d, h, w } = x.shape;
     const values = new Float64Array(x.values.length * factor ** 3);
-    kernels.upsampleForward({ ...x.shape, c: x.channels }, factor, loosely(x.values), loosely(values));
+    kernels.upsampleForward({ ...x.shape, c: x.channels }, factor, loosely(x.values), null, loosely(values));
     return { ...x, shape: { n, d: d * factor, h: h * factor, w: w * factor }, values };
   };
 

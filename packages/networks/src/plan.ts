@@ -34,6 +34,8 @@ export interface PlannedStep {
   output: number;
   /** Values that its gradient needs. */
   keeps: readonly number[];
+  /** Inputs whose gradient is that of the result itself. */
+  handsOn: readonly number[];
   /** Of a convolution: weights, and voxels of the result. */
   convolution?: { weights: number; depth: number; columns: number; rows: number; transposed: boolean };
   /** Of a pool: voxels of a window. */
@@ -78,12 +80,8 @@ export function planOf(config: NetworkConfig, size?: Triple, supervised = true):
   };
 }
 
-/**
- * Of a prediction: without the normalisations that follow one convolution alone, which then does their work. LV-Net's
- * convolutions are too small for that to matter.
- */
-export function withFoldedNorms(config: NetworkConfig, plan: Plan): Plan {
-  if (config.name === 'lv-net') return plan;
+/** Of a prediction: without the normalisations that follow one convolution alone, which then does their work. */
+export function withFoldedNorms(plan: Plan): Plan {
   const readersOf = (id: number) => plan.steps.filter(({ inputs }) => inputs.includes(id)).length;
   const folded = new Map<number, number>();
   for (const step of plan.steps) {
@@ -127,12 +125,17 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
     kind: PlannedStep['kind'],
     inputs: readonly PlannedValue[],
     output: { channels: number; size: Triple },
-    more: Omit<Partial<PlannedStep>, 'keeps'> & { keeps?: readonly (PlannedValue | 'output')[] } = {},
+    more: Omit<Partial<PlannedStep>, 'keeps' | 'handsOn'> & {
+      keeps?: readonly (PlannedValue | 'output')[];
+      handsOn?: readonly PlannedValue[];
+    } = {},
   ): PlannedValue => {
     const value = valueOf(draft, output.channels, output.size);
-    const { keeps = [], ...rest } = more;
+    const { keeps = [], handsOn = [], ...rest } = more;
     const kept = keeps.map((one) => (one === 'output' ? value.id : one.id));
-    draft.steps.push({ kind, inputs: inputs.map(({ id }) => id), output: value.id, ...rest, keeps: kept });
+    const idsOf = (values: readonly PlannedValue[]) => values.map(({ id }) => id);
+    const moves = { inputs: idsOf(inputs), output: value.id, handsOn: idsOf(handsOn), keeps: kept };
+    draft.steps.push({ kind, ...moves, ...rest });
     return value;
   };
   const list = (
@@ -245,17 +248,18 @@ function plannedLayers(draft: Draft, dimensions: 2 | 3, supervised: boolean): La
       list('maxPool', name, output);
       return step('maxPool', [x], output, { pool: { window: lengthOf(moved.kernel) } });
     },
-    upsample(x, name, factor) {
+    upsample(x, name, factor, onto) {
       const [d, h, w] = x.size;
       const output = { channels: x.channels, size: [d * factor, h * factor, w * factor] as const };
       list('resize', name, output);
+      if (onto !== undefined) return step('resize', [x, onto], output, { handsOn: [onto] });
       return factor === 1 ? x : step('resize', [x], output);
     },
     resize(x, name, to) {
       list('resize', name, { ...x, size: to });
       return step('resize', [x], { ...x, size: to });
     },
-    add: (a, b) => step('add', [a, b], a),
+    add: (a, b) => step('add', [a, b], a, { handsOn: [a, b] }),
     concat: (xs) =>
       step('channels', xs, {
         channels: xs.reduce((sum, { channels }) => sum + channels, 0),

@@ -130,7 +130,7 @@ describe('prediction', function () {
       const network = buildNetwork(options);
       const plan = planOf(network.config, shape, false);
       const norms = ({ steps }: typeof plan) => steps.filter(({ kind }) => kind === 'norm').length;
-      const left = norms(withFoldedNorms(network.config, plan));
+      const left = norms(withFoldedNorms(plan));
       const calls = { convolutionInfer: 0, batchNormForward: 0 };
       const convolutionInfer = kernels.convolutionInfer.bind(kernels);
       const batchNormForward = kernels.batchNormForward.bind(kernels);

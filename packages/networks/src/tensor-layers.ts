@@ -5,7 +5,8 @@ import {
   batchNormTrain,
   concatChannels,
   conv3d,
-  convolve,
+  conv3dInfer,
+  convolve as convolveDensely,
   convolveInfer,
   enterLayer,
   groupNorm,
@@ -98,8 +99,15 @@ interface Parts {
   readers: number[];
 }
 
+interface ConvolutionRuns {
+  plain: () => tf.Tensor;
+  /** Each channel times its scale plus its shift, then the activation. */
+  finished: (folded: { scale: Float32Array; shift: Float32Array }, activation: Activation) => tf.Tensor;
+}
+
 function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
   const { dimensions, tensorOf, mode, readers } = parts;
+  const isSmall = config.name === 'lv-net';
   let made = 0;
   /** Counts the readers of what a result was made from. */
   const read = (inputs: readonly Value[], result: tf.Tensor): tf.Tensor => {
@@ -115,27 +123,47 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
     id: ++made,
   });
   /**
-   * A convolution in a prediction waits for its first reader: where that is a normalisation by running statistics,
+   * A convolution. In a prediction it waits for its first reader: where that is a normalisation by running statistics,
    * the convolution does its work too.
    */
-  const waiting = (x: Value, name: string, o: Convolution, weights: Weights): Value => {
-    const moves = movesOf(dimensions, valueOf(x), o);
-    const w = () => tensorOf(`${name}.weight`);
+  const convolve = (x: Value, name: string, bias: boolean, { plain, finished }: ConvolutionRuns): Value => {
+    if (mode.training) return step([x], plain());
+    const { weights } = mode;
     let tensor: tf.Tensor | undefined;
     return {
       id: ++made,
       get tensor() {
-        return (tensor ??= read([x], convolve(x.tensor, w(), biasOf(name, o.bias), moves)));
+        return (tensor ??= read([x], plain()));
       },
       followedBy(norm, activation) {
-        const folded = foldNorm(weights, { convolution: name, biased: o.bias === true, norm, epsilon });
-        const [scale, shift] = [tf.tensor1d(folded.scale), tf.tensor1d(folded.shift)];
-        const finish = { scale, shift, rectified: activation === 'relu' };
-        const y = read([x], convolveInfer(x.tensor, w(), finish, moves));
-        tf.dispose([scale, shift]);
-        return y;
+        const folded = foldNorm(weights, { convolution: name, biased: bias, norm, epsilon });
+        return read([x], finished(folded, activation));
       },
     };
+  };
+  /** LV-Net's, made for few channels. */
+  const smallConvolution = ({ id, tensor }: Value, name: string, bias = false): Value => {
+    const w = tensorOf(`${name}.weight`);
+    return convolve({ id, tensor }, name, bias, {
+      plain: () => conv3d(tensor, w, biasOf(name, bias)),
+      finished: ({ scale, shift }, activation) =>
+        tf.tidy(() => {
+          const scaled = tf.tensor(scaleRows(w.dataSync<'float32'>(), scale), w.shape);
+          return conv3dInfer(tensor, scaled, tf.tensor1d(shift), activation);
+        }),
+    });
+  };
+  const largeConvolution = ({ id, tensor }: Value, name: string, o: Convolution): Value => {
+    const moves = movesOf(dimensions, valueOf({ id, tensor }), o);
+    const w = tensorOf(`${name}.weight`);
+    return convolve({ id, tensor }, name, o.bias === true, {
+      plain: () => convolveDensely(tensor, w, biasOf(name, o.bias), moves),
+      finished: (folded, activation) =>
+        tf.tidy(() => {
+          const [scale, shift] = [tf.tensor1d(folded.scale), tf.tensor1d(folded.shift)];
+          return convolveInfer(tensor, w, { scale, shift, rectified: activation === 'relu' }, moves);
+        }),
+    });
   };
   const valueOf = ({ tensor }: Value) => {
     const [, d = 0, h = 0, w = 0, channels = 0] = tensor.shape;
@@ -146,21 +174,13 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
   return {
     supervised: mode.training,
     sizeOf: (x) => valueOf(x).size,
-    convolution: (x, name, o) => {
-      if (!mode.training && config.name !== 'lv-net') return waiting(x, name, o, mode.weights);
-      const [w, b] = [tensorOf(`${name}.weight`), biasOf(name, o.bias)];
-      const y =
-        config.name === 'lv-net'
-          ? conv3d(x.tensor, w, b) // made for few channels
-          : convolve(x.tensor, w, b, movesOf(dimensions, valueOf(x), o));
-      return step([x], y);
-    },
+    convolution: (x, name, o) => (isSmall ? smallConvolution(x, name, o.bias) : largeConvolution(x, name, o)),
     transposedConvolution: (x, name, o) => {
       const moves = transposedShape(dimensions, valueOf(x).size, o);
       return step([x], transposedConvolve(x.tensor, tensorOf(`${name}.weight`), biasOf(name, o.bias), moves));
     },
     batchNorm: (x, name, activation) =>
-      x.followedBy !== undefined && readers[x.id] === 1 && activation !== 'elu'
+      x.followedBy !== undefined && readers[x.id] === 1 && (isSmall || activation !== 'elu')
         ? { id: ++made, tensor: x.followedBy(name, activation) }
         : step([x], batchNorm(x.tensor, name, activation, parts)),
     rectifiedGroupNorm: (x, name, groups) => {
@@ -171,20 +191,28 @@ function tensorLayers(config: NetworkConfig, parts: Parts): Layers<Value> {
     prelu: (x, name) => step([x], prelu(x.tensor, tensorOf(`${name}.weight`))),
     invertedResidual: (x, name, o) => step([x], block(x.tensor, name, o, parts)),
     pooledConvolution: (x, name) => {
-      const pooled = step([x], averagePool3d(x.tensor));
-      return step([pooled], conv3d(pooled.tensor, tensorOf(`${name}.weight`), null));
+      return smallConvolution(step([x], averagePool3d(x.tensor)), name);
     },
     maxPool: (x, _name, o) => {
       const { kernel, stride, padding } = denseShape(dimensions, valueOf(x), { ...o, channels: 1 });
       return step([x], maxPool(x.tensor, { kernel, stride, padding }));
     },
-    upsample: (x, _name, factor) => (factor === 1 ? x : step([x], upsampleTrilinear(x.tensor, factor))),
+    upsample: (x, _name, factor, onto) => {
+      if (onto !== undefined) return step([x, onto], upsampleTrilinear(x.tensor, factor, onto.tensor));
+      return factor === 1 ? x : step([x], upsampleTrilinear(x.tensor, factor));
+    },
     resize: (x, _name, to, rule) => step([x], resize(x.tensor, to, rule)),
     add: (a, b) => step([a, b], addTensors(a.tensor, b.tensor)),
     concat: (xs) => step(xs, concatChannels(xs.map(({ tensor }) => tensor))),
     repeatChannel: (x, channels) => step([x], repeatChannel(x.tensor, channels)),
     firstChannels: (x, channels) => step([x], takeChannels(x.tensor, 0, channels)),
   };
+}
+
+/** Weights [co, ...], each of co times its scale. */
+function scaleRows(weights: Float32Array, scale: Float32Array): Float32Array {
+  const each = weights.length / scale.length;
+  return weights.map((value, i) => value * (scale[Math.floor(i / each)] ?? Number.NaN));
 }
 
 function movesOf(dimensions: 2 | 3, x: { size: Triple; channels: number }, o: Convolution) {

@@ -27,8 +27,8 @@ export interface Layers<T> {
    */
   pooledConvolution(x: T, name: string, channels: number, poolName: string): T;
   maxPool(x: T, name: string, o: { kernel: number; stride: number; padding: number }): T;
-  /** Trilinear by a whole factor, by half-way pixels. */
-  upsample(x: T, name: string, factor: number): T;
+  /** Trilinear by a whole factor, by half-way pixels; added to `onto`, if given. */
+  upsample(x: T, name: string, factor: number, onto?: T): T;
   resize(x: T, name: string, to: Triple, rule: ResizeRule): T;
   add(a: T, b: T): T;
   concat(xs: readonly T[]): T;

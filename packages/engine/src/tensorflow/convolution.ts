@@ -1,6 +1,6 @@
-import { outputSize, type DenseShape, type Triple } from '@lvnet/kernels';
+import { outputSize, type Activation, type DenseShape, type Triple } from '@lvnet/kernels';
 import type { tf } from '../tfjs.js';
-import { asRows, sumOf, sumRows, within, type Inputs, type Kernel } from './kernel.js';
+import { activate, asRows, sumOf, sumRows, within, type Inputs, type Kernel } from './kernel.js';
 import * as ops from './ops.js';
 
 const ones: Triple = [1, 1, 1];
@@ -137,6 +137,11 @@ const conv: Kernel<unknown> = (inputs) => {
   const [x, w] = [inputs.of('x'), inputs.of('w')];
   return withBias(convolve(keeping(x.shape, w.shape), x, w), inputs);
 };
+const convInfer: Kernel<{ activation: Activation }> = (inputs, { activation }) =>
+  activate(
+    within(() => conv(inputs, undefined) as tf.Tensor),
+    activation,
+  );
 const convInput: Kernel<{ shape: number[] }> = (inputs, { shape }) => {
   const w = inputs.of('w');
   return convolveInput(keeping(shape, w.shape), inputs.of('dy'), w);
@@ -165,6 +170,7 @@ const transposed: Kernel<Dense> = (inputs, { s }) =>
 
 export const convolutionKernels = {
   LvnetConv3d: conv,
+  LvnetConv3dInfer: convInfer,
   LvnetConv3dInputGradient: convInput,
   LvnetConv3dFilterGradient: convFilter,
   LvnetConvolution: forward,

@@ -77,6 +77,8 @@ const resizeGradient: Kernel<Resize> = (inputs, { shape, to, rule }) =>
   same(resize(inputs.of('dy'), shape, to, rule, true));
 const upsample: Kernel<Upsample> = (inputs, attributes) =>
   resize(inputs.of('x'), attributes.shape, toOf(attributes), 'centres', false);
+const upsampleOnto: Kernel<Upsample> = (inputs, attributes) =>
+  ops.add(resize(inputs.of('x'), attributes.shape, toOf(attributes), 'centres', false), inputs.of('onto'));
 const upsampleGradient: Kernel<Upsample> = (inputs, attributes) =>
   resize(inputs.of('dy'), attributes.shape, toOf(attributes), 'centres', true);
 
@@ -130,6 +132,7 @@ export const resamplingKernels = {
   LvnetResize: resizeForward,
   LvnetResizeGradient: resizeGradient,
   LvnetUpsample: upsample,
+  LvnetUpsampleOnto: upsampleOnto,
   LvnetUpsampleGradient: upsampleGradient,
   LvnetAveragePool3d: averagePool,
   LvnetAveragePool3dGradient: averagePoolGradient,

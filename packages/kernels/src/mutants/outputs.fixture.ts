@@ -13,6 +13,7 @@ type Outputs = {
 /** What each kernel writes. A kernel that is missing here does not compile, and fails the test of the mutants. */
 export const outputsOf: Outputs = {
   conv3dForward: (_s, _x, _w, _b, y) => ({ y }),
+  conv3dInfer: (_s, _x, _w, _b, _activation, y) => ({ y }),
   conv3dBackwardInput: (_s, _dy, _w, dx) => ({ dx }),
   conv3dBackwardFilter: (_s, _x, _dy, dweight, dbias) => ({ dweight, dbias }),
   depthwise3dForward: (_s, _x, _w, _b, y) => ({ y }),
@@ -23,7 +24,7 @@ export const outputsOf: Outputs = {
   batchNormBackward: (_rows, _c, _x, _p, _activation, _dy, dx, dgamma, dbeta) => ({ dx, dgamma, dbeta }),
   averagePoolForward: (_s, _x, y) => ({ y }),
   averagePoolBackward: (_s, _dy, dx) => ({ dx }),
-  upsampleForward: (_s, _factor, _x, y) => ({ y }),
+  upsampleForward: (_s, _factor, _x, _onto, y) => ({ y }),
   upsampleBackward: (_s, _factor, _dy, dx) => ({ dx }),
   foreground: (_rows, _classes, _logits, p) => ({ p }),
   softmaxCrossEntropy: (_rows, _classes, _logits, _labels, dlogits) => ({ dlogits }),
@@ -67,6 +68,7 @@ export const tapsOf: Partial<{
   [K in KernelName]: (...values: Parameters<KernelSet[K]>) => Float32Array;
 }> = {
   conv3dForward: (_s, _x, w) => w,
+  conv3dInfer: (_s, _x, w) => w,
   conv3dBackwardInput: (_s, _dy, w) => w,
   depthwise3dForward: (_s, _x, w) => w,
   depthwise3dBackwardInput: (_s, _dy, w) => w,

@@ -1,5 +1,6 @@
 import type { ConvShape, DepthwiseShape, KernelSet } from '../kernel-set.js';
 import type { VolumeShape } from '../volume-shape.js';
+import { activate } from './normalisation.js';
 
 /** Calls back for every output voxel and every tap whose input voxel lies inside. Offsets count voxels. */
 function forEachTap(
@@ -50,6 +51,7 @@ const withBias = (rows: number, c: number, bias: Float32Array | null): Float64Ar
 export const convolution: Pick<
   KernelSet,
   | 'conv3dForward'
+  | 'conv3dInfer'
   | 'conv3dBackwardInput'
   | 'conv3dBackwardFilter'
   | 'depthwise3dForward'
@@ -66,6 +68,10 @@ export const convolution: Pick<
           add(sums, output * co + o, at(x, input * ci + i) * at(weight, (o * ci + i) * taps + tap));
     });
     rounded(sums, y);
+  },
+  conv3dInfer(s, x, weight, bias, activation, y) {
+    this.conv3dForward(s, x, weight, bias, y);
+    y.forEach((value, i) => (y[i] = activate(value, activation)));
   },
   conv3dBackwardInput(s, dy, weight, dx) {
     const { ci, co, k } = s;

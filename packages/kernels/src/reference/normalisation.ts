@@ -3,7 +3,7 @@ import type { Activation, KernelSet, NormParameters } from '../kernel-set.js';
 const at = (array: Float32Array | Float64Array, i: number): number => array[i] ?? Number.NaN;
 
 /** ELU with alpha 1. NaN stays NaN. */
-function activate(value: number, activation: Activation): number {
+export function activate(value: number, activation: Activation): number {
   if (activation === 'none' || value > 0) return value;
   return activation === 'relu' ? Math.max(0, value) : Math.expm1(value);
 }

@@ -95,7 +95,7 @@ describe('gradients of the plain loops, in float64, against central differences'
     });
     const raise = () =>
       filled(dUp.length, (y) => {
-        kernels.upsampleForward(s, 3, x, y);
+        kernels.upsampleForward(s, 3, x, null, y);
       });
     assertGradients([x], dUp, raise, [raised]);
   });

@@ -68,13 +68,14 @@ export const resampling: Pick<
       for (let ch = 0; ch < s.c; ch++) dx[child * s.c + ch] = at(dy, parent * s.c + ch) / 8;
     });
   },
-  upsampleForward(s, factor, x, y) {
+  upsampleForward(s, factor, x, onto, y) {
     const sums = new Float64Array(y.length);
     forEachCorner(s, factor, (output, input, weight) => {
       for (let ch = 0; ch < s.c; ch++)
         sums[output * s.c + ch] = at(sums, output * s.c + ch) + weight * at(x, input * s.c + ch);
     });
     y.set(sums);
+    if (onto !== null) y.forEach((value, i) => (y[i] = value + at(onto, i)));
   },
   upsampleBackward(s, factor, dy, dx) {
     const sums = new Float64Array(dx.length);

@@ -37,8 +37,8 @@ export const lvNet: NetworkDefinition<LvNetConfig> = {
       const level = levels - 2 - i;
       const name = `up${String(level)}`;
       x = l.convolution(x, `${name}.conv`, { ...pointwise, channels: widthAt(level) });
-      x = l.upsample(l.batchNorm(x, `${name}.bn`, activation), `${name}.upsample`, 2);
-      x = stage(l, l.add(x, skip), `dec${String(level)}`, level, config);
+      x = l.upsample(l.batchNorm(x, `${name}.bn`, activation), `${name}.upsample`, 2, skip);
+      x = stage(l, x, `dec${String(level)}`, level, config);
       decoded.push({ x, level });
     }
     const heads = (l.supervised ? decoded : []).map(({ x: stageOutput, level }, i) => {
