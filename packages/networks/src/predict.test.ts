@@ -124,6 +124,7 @@ describe('prediction', function () {
     [{ name: 'ce-net', baseWidth: 4 }, [1, 192, 192]],
     [{ name: 'v-net', baseWidth: 1 }, [16, 16, 16]],
     [{ name: '3d-u-net', baseWidth: 2, groups: 2 }, [4, 8, 8]],
+    [{ name: 'lv-net', baseWidth: 2, levels: 3 }, [4, 8, 12]],
   ] as const) {
     it(`of ${options.name} folds the norms that the plan folds, and no others`, () => {
       const { kernels } = engines.native;
@@ -131,27 +132,27 @@ describe('prediction', function () {
       const plan = planOf(network.config, shape, false);
       const norms = ({ steps }: typeof plan) => steps.filter(({ kind }) => kind === 'norm').length;
       const left = norms(withFoldedNorms(plan));
-      const calls = { convolutionInfer: 0, batchNormForward: 0 };
-      const convolutionInfer = kernels.convolutionInfer.bind(kernels);
-      const batchNormForward = kernels.batchNormForward.bind(kernels);
+      const calls = { folded: 0, left: 0 };
+      const original = { ...kernels };
+      const counted = <A extends unknown[]>(run: (...given: A) => void, as: keyof typeof calls) => {
+        return (...given: A) => {
+          calls[as]++;
+          run(...given);
+        };
+      };
       Object.assign(kernels, {
-        convolutionInfer: (...given: Parameters<typeof convolutionInfer>) => {
-          calls.convolutionInfer++;
-          convolutionInfer(...given);
-        },
-        batchNormForward: (...given: Parameters<typeof batchNormForward>) => {
-          calls.batchNormForward++;
-          batchNormForward(...given);
-        },
+        convolutionInfer: counted(original.convolutionInfer, 'folded'),
+        conv3dInfer: counted(original.conv3dInfer, 'folded'),
+        batchNormForward: counted(original.batchNormForward, 'left'),
       });
       try {
         const image = new Float32Array(shape[0] * shape[1] * shape[2]);
         predictForeground(engines.native, network, trainedLike(network), image, shape);
       } finally {
-        Object.assign(kernels, { convolutionInfer, batchNormForward });
+        Object.assign(kernels, original);
       }
-      assert.deepEqual(calls, { convolutionInfer: norms(plan) - left, batchNormForward: left });
-      assert.equal(calls.convolutionInfer > 0, options.name !== '3d-u-net');
+      assert.deepEqual(calls, { folded: norms(plan) - left, left });
+      assert.equal(calls.folded > 0, options.name !== '3d-u-net');
     });
   }
 
