@@ -141,9 +141,9 @@ describe('prediction', function () {
         };
       };
       Object.assign(kernels, {
-        convolutionInfer: counted(original.convolutionInfer, 'folded'),
-        conv3dInfer: counted(original.conv3dInfer, 'folded'),
-        batchNormForward: counted(original.batchNormForward, 'left'),
+        convolutionInfer: counted(kernels.convolutionInfer.bind(kernels), 'folded'),
+        conv3dInfer: counted(kernels.conv3dInfer.bind(kernels), 'folded'),
+        batchNormForward: counted(kernels.batchNormForward.bind(kernels), 'left'),
       });
       try {
         const image = new Float32Array(shape[0] * shape[1] * shape[2]);
