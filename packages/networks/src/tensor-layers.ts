@@ -30,7 +30,7 @@ import type { Activation, Triple } from '@lvnet/kernels';
 import type { NetworkConfig } from './config.js';
 import { networkOf } from './definitions.js';
 import { foldNorm } from './fold.js';
-import { denseShape, planOf, transposedShape } from './plan.js';
+import { denseShape, planOf, transposedShape, type Plan } from './plan.js';
 import type { Convolution, InvertedResidual, Layers, Scores } from './vocabulary.js';
 import { valuesOf, type Weights } from './weights.js';
 
@@ -76,9 +76,21 @@ function telling(layers: Layers<Value>): Layers<Value> {
   return Object.fromEntries(words) as unknown as Layers<Value>;
 }
 
+/** By configuration: drawing the plan takes milliseconds, which each block of a scan would. */
+const readersIn = {
+  training: new WeakMap<NetworkConfig, readonly number[]>(),
+  predictions: new WeakMap<NetworkConfig, readonly number[]>(),
+};
+
 /** How often each value of the network is read, results once more. */
 function readersOf(config: NetworkConfig, supervised: boolean): number[] {
-  const { steps, values, main, heads } = planOf(config, undefined, supervised);
+  const known = supervised ? readersIn.training : readersIn.predictions;
+  const readers = known.get(config) ?? countReaders(planOf(config, undefined, supervised));
+  known.set(config, readers);
+  return [...readers];
+}
+
+function countReaders({ steps, values, main, heads }: Plan): number[] {
   const counts = values.map(() => 0);
   for (const id of [...steps.flatMap(({ inputs }) => inputs), main, ...heads])
     counts[id] = (counts[id] ?? 0) + 1;
