@@ -16,7 +16,7 @@ interface DeviceData {
   dtype: 'float32' | 'int32';
   refCount: number;
   /** The first is that which an operation made; absent while the values wait for the first one that reads them. */
-  handles: [Handle, Handle?] | undefined;
+  handles: [Handle, ...Handle[]] | undefined;
   values: Float32Array | Int32Array | undefined;
 }
 
@@ -122,12 +122,10 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
       data.handles = [{ id: this.binding.createTensor(shape, type, data.values), shape }];
       data.values = undefined;
     }
-    const [first, second] = data.handles;
-    if (isSame(first.shape, shape)) return first;
-    if (second !== undefined && isSame(second.shape, shape)) return second;
-    const reshaped = { id: this.reshape(first.id, shape, data.dtype), shape };
-    if (second !== undefined) this.binding.deleteTensor(second.id);
-    data.handles = [first, reshaped];
+    const known = data.handles.find((handle) => isSame(handle.shape, shape));
+    if (known !== undefined) return known;
+    const reshaped = { id: this.reshape(data.handles[0].id, shape, data.dtype), shape };
+    data.handles.push(reshaped);
     return reshaped;
   }
 
@@ -216,7 +214,7 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
     const data = this.data.get(dataId);
     data.refCount--;
     if (!force && data.refCount > 0) return false;
-    for (const handle of data.handles ?? []) if (handle !== undefined) this.binding.deleteTensor(handle.id);
+    for (const { id } of data.handles ?? []) this.binding.deleteTensor(id);
     this.data.delete(dataId);
     return true;
   }
