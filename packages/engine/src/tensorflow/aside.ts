@@ -66,11 +66,16 @@ export function madeOnce(source: object, make: () => tf.Tensor): tf.Tensor {
   return made;
 }
 
-/** What no backward pass came for, and what only the operations of this pass share. */
-export function dropAside(): void {
-  dropUnread();
+/** Once nobody asks for it any more: what stays between large tensors costs a process more than its size. */
+export function dropShared(): void {
   for (const tensor of shared.values()) tensor.dispose();
   shared.clear();
+}
+
+/** What no backward pass came for. */
+export function dropAside(): void {
+  dropUnread();
+  dropShared();
   for (const tensors of kept.values()) tf.dispose(tensors);
   kept.clear();
 }

@@ -1,7 +1,7 @@
 import { invariant } from '@lvnet/core';
 import { isRecording } from '../recording.js';
 import { tf } from '../tfjs.js';
-import { madeOnce, setAside, takeAside } from './aside.js';
+import { dropShared, madeOnce, setAside, takeAside } from './aside.js';
 import { asRows, within, type Inputs, type Kernel } from './kernel.js';
 import * as ops from './ops.js';
 
@@ -78,6 +78,7 @@ const crossEntropy: Kernel<Entropy> = (inputs, attributes) => {
   return ops.negative(ops.mean(ops.sum(ops.multiply(truth, logarithms), [1]), [0]));
 };
 const crossEntropyGradient: Kernel<Entropy> = (inputs, attributes) => {
+  dropShared(); // all heads have their loss
   const [gradient] = takeAside(attributes);
   invariant(gradient !== undefined, 'the gradient of a cross entropy is asked for once');
   const rows = attributes.labels.length;
