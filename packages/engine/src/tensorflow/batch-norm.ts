@@ -6,7 +6,7 @@ import { channelsOf, rowsOf, within } from './kernel.js';
 import * as ops from './ops.js';
 
 /** A normalisation by the batch's own statistics. */
-export interface Normalised {
+interface Normalised {
   /** Before the activation. */
   y: tf.Tensor;
   /** What the gradient reads, beside dy and gamma. */
@@ -45,7 +45,7 @@ const meanOf = (x: tf.Tensor): tf.Tensor =>
 const product = (x: tf.Tensor, ...factors: tf.Tensor[]): tf.Tensor => factors.reduce(ops.multiply, x);
 
 /** By simple operations, each of them exact to float32's rounding: what the fused ones are held to. */
-export const normaliseSimply: Normalise = (x, gamma, beta, epsilon) =>
+const normaliseSimply: Normalise = (x, gamma, beta, epsilon) =>
   within(() => {
     const mean = meanOf(x);
     const centred = ops.subtract(x, mean);
@@ -84,7 +84,7 @@ function simpleGradient(
 }
 
 /** By TensorFlow's one operation for it, which is cuDNN's on GPUs. Of one row it knows no unbiased variance. */
-export const normaliseFused: Normalise = (x, gamma, beta, epsilon) =>
+const normaliseFused: Normalise = (x, gamma, beta, epsilon) =>
   within(() => {
     const rows = rowsOf(x);
     const images = ops.reshape(x, imagesOf(x.shape));
