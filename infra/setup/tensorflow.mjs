@@ -1,7 +1,7 @@
 import { readFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installBeside, toolsFolder } from './install.mjs';
 import { setUpLock, withLock } from './lock.mjs';
@@ -13,13 +13,16 @@ import { downloadWheel, installWheels } from './wheels.mjs';
 /** The binding's JavaScript names it too: packages/engine/package.json. */
 const BINDING = '@tensorflow/tfjs-node-gpu@4.22.0';
 const VERSION = '2.21.0';
+/** Raised when something else is made of the same wheels. */
+const RECIPE = 2;
 const hint =
   'Needed: g++, python3 with pip, npm; their package registries must be reachable once (some 300 MB). Debian: apt-get install g++ python3-pip.';
 
 /**
- * What is installed: `cuda` where it brings its own CUDA libraries, `library` where it was taken from.
+ * What is installed: `cuda` where it brings its own CUDA libraries, `library` where it was taken from, `recipe` by
+ * which it was made.
  *
- * @typedef {{ version: string, cuda: boolean, library: string }} Installed
+ * @typedef {{ version: string, cuda: boolean, library: string, recipe: number }} Installed
  */
 
 /** @param {string} root */
@@ -35,7 +38,8 @@ export async function findTensorFlow({ root }) {
 }
 
 /**
- * `makeTensorFlow` by itself, for `lvnet setup tensorflow`: does nothing where that version is there.
+ * `makeTensorFlow` by itself, for `lvnet setup tensorflow`: does nothing where that version is there, made as it is
+ * made today.
  *
  * @public
  * @param {{ root: string, cuda?: boolean, version?: string, log?: (text: string) => void }} o
@@ -45,7 +49,7 @@ export async function findTensorFlow({ root }) {
 export async function installTensorFlow({ root, cuda = false, version = VERSION, log = () => undefined }) {
   return withLock(setUpLock(root), {}, async () => {
     const there = await findTensorFlow({ root });
-    if (there?.version !== version || there.cuda !== cuda)
+    if (there?.version !== version || there.cuda !== cuda || there.recipe !== RECIPE)
       log(`Installed ${await makeTensorFlow({ root, cuda, version })}.`);
     return `TensorFlow ${version}, ${cuda ? 'CUDA' : 'CPU'}, in ${folderOf(root)}`;
   });
@@ -63,7 +67,7 @@ export function makeTensorFlow({ root, cuda = false, version = VERSION }) {
   const library = `${cuda || arch() !== 'x64' ? 'tensorflow' : 'tensorflow-cpu'}==${version}`;
   const source = {
     name: `wheel ${library}`,
-    into: (/** @type {string} */ folder) => fill(folder, { version, cuda, library }),
+    into: (/** @type {string} */ folder) => fill(folder, { version, cuda, library, recipe: RECIPE }),
   };
   const attempt = () => installBeside(folderOf(root), library, source.into);
   return firstThatWorks([source], attempt, { what: `TensorFlow ${version}`, hint });
@@ -169,7 +173,7 @@ function nodeHeaders() {
 }
 
 /** What TensorFlow opens by name before it uses a GPU; where one is not found it computes without, in silence. */
-const neededOnGpus = /^lib(cudart|cublas|cublasLt|cufft|cusolver|cusparse|cudnn)\.so\.\d+$/;
+const neededOnGpus = ['cudart', 'cublas', 'cublasLt', 'cufft', 'cusolver', 'cusparse', 'cudnn'];
 
 /**
  * Those libraries, for the binding to be linked with: TensorFlow's own search path leaves some of them out, but
@@ -181,15 +185,17 @@ const neededOnGpus = /^lib(cudart|cublas|cublasLt|cufft|cusolver|cusparse|cudnn)
 async function cudaLibraries(folder) {
   const vendor = 'deps/nvidia';
   const folders = (await readdir(join(folder, vendor))).map((name) => join(vendor, name, 'lib'));
-  const found = await Promise.all(
-    folders.map(async (path) => {
-      const names = await readdir(join(folder, path)).catch(() => []);
-      return names.filter((name) => neededOnGpus.test(name)).map((name) => join(path, name));
-    }),
-  );
-  if (found.flat().length < 7)
-    throw new Error(`the wheels brought too few CUDA libraries: ${found.join(', ')}`);
-  return found.flat();
+  const listed = folders.map(async (path) => {
+    const names = await readdir(join(folder, path)).catch(() => []);
+    return names.map((name) => join(path, name));
+  });
+  const paths = (await Promise.all(listed)).flat();
+  return neededOnGpus.map((library) => {
+    const name = new RegExp(`^lib${library}\\.so\\.\\d+$`);
+    const path = paths.find((found) => name.test(basename(found)));
+    if (path === undefined) throw new Error(`the wheels brought no lib${library}`);
+    return path;
+  });
 }
 
 /**

@@ -3,6 +3,7 @@ import { bothEngines, measure, numbers, trialOf } from './engine.fixture.js';
 import {
   addTensors,
   averagePool3d,
+  batchNormTrain,
   conv3d,
   depthwise3d,
   softmaxCrossEntropy,
@@ -116,6 +117,15 @@ describe('valueAndGradients', () => {
         [w, b],
         () => undefined,
       );
+    },
+    'once the statistics and the loss are there': () => {
+      const [x, [w]] = [input(), weights()];
+      const loss = () => {
+        const y = batchNormTrain(conv3d(x, w), tf.ones([3]), tf.zeros([3]), { epsilon: 1e-5 });
+        softmaxCrossEntropy(y, labels);
+        throw new Error('no room');
+      };
+      valueAndGradients(loss, [w], () => undefined);
     },
     'in the backward pass': () => {
       const [x, [w, b]] = [input(), weights()];

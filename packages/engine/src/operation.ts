@@ -29,7 +29,10 @@ export interface OperationSpec<A> {
   keeps?: string;
   /** Multiply-adds of the forward run, counted directly; by default none that matter. */
   macs?: (inputs: Record<string, { shape: number[] }>, attributes: A) => number;
-  /** Gradients by input; each function is called at most once, after all that the gradient function did by itself. */
+  /**
+   * Gradients by input; each function is called after all that the gradient function did by itself, and at most once,
+   * but for those that only hand out what was computed together.
+   */
   gradient?: (dy: tf.Tensor, saved: Record<string, tf.Tensor>, attributes: A) => Gradients;
 }
 

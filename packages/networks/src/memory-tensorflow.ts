@@ -60,7 +60,7 @@ function createTensors(plan: Plan, samples: number, training: boolean): DeviceMe
     aside: () => [],
     during(step, pass) {
       const [x = 0, y = 0] = [step.inputs[0] ?? 0, step.output].map((id) => elementsOf(plan, id, samples));
-      const finished = !training && step.kind === 'convolution' ? y : 0; // times scale, plus shift
+      const finished = !training && step.kind === 'convolution' ? y : 0; // before its activation, or what scales it
       reach(live + finished + (pass === 'forward' ? forward : backward)(step, x, y, samples));
       if (!training || pass === 'backward') keepWeights(step);
     },
@@ -79,8 +79,8 @@ const weightsIn = ({ convolution, block }: PlannedStep): number =>
 /**
  * Floats beside inputs and output while an operation runs. x, y: elements of its first input and of its output.
  * Kernels are turned into TensorFlow's layout; a normalisation holds the centred input, a product and the result
- * before its activation; a depthwise convolution one tap's slices, their convolution, that laid into a volume, and
- * two sums. Found by following TensorFlow's tensors through steps.
+ * before its activation; a depthwise convolution a copy with zeros around it, one tap's slices, their convolution, and
+ * two sums; resizing onto something what it adds. Found by following TensorFlow's tensors through steps.
  */
 const forward: Scratch = (step, x, y, samples) => {
   switch (step.kind) {
@@ -94,7 +94,7 @@ const forward: Scratch = (step, x, y, samples) => {
     case 'maxPool':
       return x;
     case 'resize':
-      return y / 2;
+      return step.inputs.length > 1 ? y : y / 2;
     default:
       return 0;
   }

@@ -6,6 +6,7 @@ import { bothEngines } from './engines.fixture.js';
 import { memoryOf } from './memory.js';
 import { exampleOf, trainedLike } from './networks.fixture.js';
 import { engineShape } from './parameters.js';
+import { planOf } from './plan.js';
 import { forward } from './tensor-layers.js';
 import { valuesOf } from './weights.js';
 
@@ -101,4 +102,11 @@ describe('memory kept from forward to backward', function () {
       assert.equal(measured(options, size), expected);
     });
   }
+
+  it('counts one gradient for the skip and the sum of an up-sampling', () => {
+    const { steps } = planOf(buildNetwork({}).config, [16, 32, 32]);
+    const onto = steps.filter(({ kind, inputs }) => kind === 'resize' && inputs.length === 2);
+    assert.ok(onto.length > 0);
+    for (const { inputs, handsOn } of onto) assert.deepEqual(handsOn, [inputs[1]]);
+  });
 });

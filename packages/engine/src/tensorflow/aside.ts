@@ -44,9 +44,12 @@ export function readLater(tensor: tf.Tensor, into: Float32Array, factor = 1): vo
 }
 
 export function settle(): void {
-  for (const { tensor, into, factor } of unread)
-    into.set(tensor.dataSync<'float32'>().map((value) => factor * value));
-  dropUnread();
+  try {
+    for (const { tensor, into, factor } of unread)
+      into.set(tensor.dataSync<'float32'>().map((value) => factor * value));
+  } finally {
+    dropUnread();
+  }
 }
 
 function dropUnread(): void {

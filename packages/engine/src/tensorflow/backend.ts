@@ -49,11 +49,15 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
 
   /**
    * Runs an operation that works number by number, on the shape that the first input's memory has already: reshaping
-   * costs the host as much as any operation. The others are of the same shape, or have one number for each channel.
+   * costs the host as much as any operation. The others are of its shape, or are broadcast to it.
    */
   runOnEach(name: string, attributes: readonly OpAttribute[], inputs: readonly tf.TensorInfo[]): tf.Tensor {
-    const [x] = inputs;
+    const [x, ...others] = inputs;
     invariant(x !== undefined, 'an operation has an input');
+    invariant(
+      others.every((other) => isBroadcastTo(x.shape, other.shape)),
+      `${name}: no inputs of [${inputs.map(({ shape }) => shape.join(',')).join('] and [')}] together`,
+    );
     const shape = this.shapesIn(x, inputs) ?? x.shape;
     const ids = inputs.map(
       (input) => this.handleOf(input, sizeOf(input) === sizeOf(x) ? shape : input.shape).id,
@@ -227,6 +231,10 @@ export class TensorFlowBackend extends tf.KernelBackend implements OwnBackend {
 const sizeOf = ({ shape }: tf.TensorInfo): number => tf.util.sizeFromShape(shape);
 const isSame = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, axis) => size === b[axis]);
+
+const isBroadcastTo = (whole: readonly number[], shape: readonly number[]): boolean =>
+  shape.length <= whole.length &&
+  shape.every((size, axis) => size === 1 || size === whole[whole.length - shape.length + axis]);
 
 type Whole = Exclude<OpInput, tf.TensorInfo>;
 const isTensor = (input: OpInput): input is tf.TensorInfo =>

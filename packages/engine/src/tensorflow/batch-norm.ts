@@ -45,7 +45,7 @@ const meanOf = (x: tf.Tensor): tf.Tensor =>
 const product = (x: tf.Tensor, ...factors: tf.Tensor[]): tf.Tensor => factors.reduce(ops.multiply, x);
 
 /** By simple operations, each of them exact to float32's rounding: what the fused ones are held to. */
-const normaliseSimply: Normalise = (x, gamma, beta, epsilon) =>
+export const normaliseSimply: Normalise = (x, gamma, beta, epsilon) =>
   within(() => {
     const mean = meanOf(x);
     const centred = ops.subtract(x, mean);
@@ -84,7 +84,7 @@ function simpleGradient(
 }
 
 /** By TensorFlow's one operation for it, which is cuDNN's on GPUs. Of one row it knows no unbiased variance. */
-const normaliseFused: Normalise = (x, gamma, beta, epsilon) =>
+export const normaliseFused: Normalise = (x, gamma, beta, epsilon) =>
   within(() => {
     const rows = rowsOf(x);
     const images = ops.reshape(x, imagesOf(x.shape));
@@ -98,13 +98,14 @@ const normaliseFused: Normalise = (x, gamma, beta, epsilon) =>
         readLater(mean, into.mean);
         readLater(unbiased, into.variance, (rows - 1) / rows);
       },
-      gradient: (dy: tf.Tensor) => {
-        const alike = ops.reshape(dy, images.shape);
-        const [dx, dgamma, dbeta] = ops.batchNormGradient(alike, images, gamma, reserves, epsilon) as [
-          ...[tf.Tensor, tf.Tensor, tf.Tensor],
-        ];
-        return [ops.reshape(dx, x.shape), dgamma, dbeta];
-      },
+      gradient: (dy: tf.Tensor) =>
+        within(() => {
+          const alike = ops.reshape(dy, images.shape);
+          const [dx, dgamma, dbeta] = ops.batchNormGradient(alike, images, gamma, reserves, epsilon) as [
+            ...[tf.Tensor, tf.Tensor, tf.Tensor],
+          ];
+          return [ops.reshape(dx, x.shape), dgamma, dbeta];
+        }),
     };
   });
 
@@ -124,12 +125,12 @@ let fuses: boolean | undefined;
 
 /** On GPUs only, and where it agrees with the simple operations and with itself. */
 function mayFuse(): boolean {
-  fuses ??= (tf.backend() as TensorFlowBackend).binding.isUsingGpuDevice() && fusedIsRight();
+  fuses ??= (tf.backend() as TensorFlowBackend).binding.isUsingGpuDevice() && isAsGood(normaliseFused);
   return fuses;
 }
 
-/** Held against the simple operations on made-up numbers: values, gradients, statistics. */
-export function fusedIsRight(): boolean {
+/** Held against the simple operations on made-up numbers, and against itself: values, gradients, statistics. */
+export function isAsGood(normaliseBy: Normalise): boolean {
   return within(() => {
     const [shape, c] = [[2, 5, 11, 23, 6], 6];
     const made = (size: number[], seed: number, mean: number) => {
@@ -141,7 +142,7 @@ export function fusedIsRight(): boolean {
       );
     };
     const [x, gamma, beta, dy] = [made(shape, 1, 3), made([c], 2, 2), made([c], 3, 0), made(shape, 4, 0)];
-    const results = [normaliseSimply, normaliseFused, normaliseFused].map((run) => {
+    const results = [normaliseSimply, normaliseBy, normaliseBy].map((run) => {
       const normalised = run(x, gamma, beta, 1e-5);
       const told = { mean: new Float32Array(c), variance: new Float32Array(c) };
       normalised.tell(told);
@@ -149,9 +150,9 @@ export function fusedIsRight(): boolean {
       const tensors = [normalised.y, ...normalised.gradient(dy)];
       return [...tensors.map((tensor) => tensor.dataSync<'float32'>()), told.mean, told.variance];
     });
-    const [simple, fused, again] = results as [Float32Array[], Float32Array[], Float32Array[]];
+    const [simple, other, again] = results as [Float32Array[], Float32Array[], Float32Array[]];
     return simple.every((values, i) => {
-      const [found, second] = [fused[i] ?? values.subarray(0, 0), again[i]];
+      const [found, second] = [other[i] ?? values.subarray(0, 0), again[i]];
       const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       return values.every(
         (value, at) =>

@@ -46,7 +46,7 @@ export function countGpus(env: NodeJS.ProcessEnv, folder: string): number {
 export function cudaLibraries(folder: string): string[] {
   try {
     return readdirSync(join(folder, 'deps'))
-      .map((name) => /^nvidia_(cublas|cudnn)_cu\d+-(.+)\.dist-info$/.exec(name))
+      .map((name) => /^nvidia_(cublas|cudnn)(?:_cu\d+)?-(.+)\.dist-info$/.exec(name))
       .filter((found) => found !== null)
       .map(([, library = '', version = '']) => `${library} ${version}`)
       .sort();
