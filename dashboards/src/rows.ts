@@ -129,14 +129,14 @@ const faults: RowSpec = {
     ]),
     lines(
       'Waste by cause',
-      'Seconds per second that led to no committed step, all workers.',
+      'Seconds per second for shards that no committed step needed, all workers.',
       'none',
       [query(ratePerSecond('wasteSeconds', 'run, cause'), '{{run}} {{cause}}')],
       { stacked: true, min: 0 },
     ),
     lines(
       'Shards by outcome',
-      'Repeated and wasted shards are the price of faults.',
+      'Repeated and wasted shards are the price of faults and checks.',
       'none',
       [query(ratePerSecond('shards', 'run, outcome'), '{{run}} {{outcome}}')],
       { stacked: true },

@@ -10,6 +10,8 @@ export interface MemberSide {
   /** Called between steps when somebody joins: the state of the last step. */
   snapshot: () => { step: number; bytes: Uint8Array };
   onReport: (fact: ExchangeFact) => void;
+  /** Whether a leaf has nothing to compute, from which nobody's speed can be told; by default none. */
+  isEmpty?: (step: number, shard: number) => boolean;
 }
 
 /** Where a member starts: `step` is the step whose weights are the start, `state` what a peer's `snapshot` gave. */
@@ -181,9 +183,12 @@ export function exchangeOver(
         const buffer = leafBuffer(isCheck ? checkLeaf : shard);
         const finite = await compute(shard, new Float32Array(buffer), skipped);
         const ms = clock.monotonicMs() - fromMs;
+        const seconds = ms / 1000;
+        const isEmpty = skipped || side.isEmpty?.(step, shard) === true;
         busyMs += ms;
         if (!isCheck) computed.push(shard);
-        port.post({ kind: 'leaf', step, shard, buffer, seconds: ms / 1000, finite, isCheck });
+        side.onReport({ kind: 'computed', step, shard, seconds, isCheck });
+        port.post({ kind: 'leaf', step, shard, buffer, seconds: isEmpty ? null : seconds, finite, isCheck });
       };
       const onFailure = (error: unknown) => {
         waiting?.reject(asFailure(error));

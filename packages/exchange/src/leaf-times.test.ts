@@ -9,7 +9,7 @@ const limitAfter = (...seconds: number[]): number => {
 const repeated = (count: number, seconds: number) => Array.from({ length: count }, () => seconds);
 
 describe('how long a leaf may take', () => {
-  it('is not known before the third, since the first may be of empty shards', () => {
+  it('is not known before the third', () => {
     for (const seconds of [[], [4], [0, 0]]) assert.equal(limitAfter(...seconds), 600);
   });
 

@@ -2,7 +2,7 @@
  * How long a member's leaves take, and from when on one takes suspiciously long: median + k median absolute
  * deviations of its own last leaves, and never below a floor. Of a few leaves, while code is still being compiled and
  * others start beside it, that says little: until there are enough, several times the longest. Before there are three
- * it trusts: the first may be empty shards.
+ * it trusts. Leaves with nothing to compute say nothing.
  */
 export interface LeafTimes {
   add(seconds: number): void;

@@ -77,7 +77,8 @@ export interface Leaf {
   step: number;
   shard: number;
   buffer: SharedArrayBuffer;
-  seconds: number;
+  /** null: there was nothing to compute. */
+  seconds: number | null;
   /** False: it must not be used by anybody. */
   finite: boolean;
   /** Computed for a check alone, no part of the sum. */
@@ -112,6 +113,8 @@ export type ExchangeFact =
   | { kind: 'refused'; message: string }
   /** Leaves computed in place of somebody slow. */
   | { kind: 'speculated'; step: number; shard: number }
+  /** A leaf was computed here, for the sum or for a check alone. */
+  | { kind: 'computed'; step: number; shard: number; seconds: number; isCheck: boolean }
   | { kind: 'slept'; seconds: number }
   /** A key of the run holds what no member wrote. */
   | { kind: 'strange'; key: string; found: string }

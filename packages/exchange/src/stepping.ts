@@ -251,7 +251,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       const values = new Float32Array(buffer);
       if (isCheck) current.isChecking = false;
       else asked.delete(shard);
-      context.leafTimes.add(seconds);
+      if (seconds !== null) context.leafTimes.add(seconds);
       const isBusy = asked.size > 0 || current.isChecking;
       context.progress.startedMs = isBusy ? clock.monotonicMs() : undefined;
       const skipped = context.view !== undefined && isSkipped(context.view, shard, step);

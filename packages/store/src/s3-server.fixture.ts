@@ -77,7 +77,10 @@ async function startOn(
   };
   const endpoint = `http://${address}`;
   const bucket = 'lvnet-test';
-  const isMade = await makeBucket(endpoint, secretKey, bucket, () => isGone);
+  const isMade = await makeBucket(endpoint, secretKey, bucket, () => isGone).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   if (!isMade) {
     await stop();
     return undefined;

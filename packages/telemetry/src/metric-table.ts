@@ -89,7 +89,7 @@ export const metricSpecs = {
   wasteSeconds: {
     name: 'lvnet_waste_seconds_total',
     type: 'counter',
-    help: 'Seconds of this worker that led to no committed step, by cause.',
+    help: 'Seconds of this worker for shards that no committed step needed; cause is check, speculated, discarded, evicted or failed.',
     labels: ['run', 'cause'],
     unit: 'seconds',
     exportedBy: 'worker',

@@ -21,14 +21,13 @@ export function aloneReducer(
     async reduce(step, _weightsSha256, compute) {
       const now = retry?.step === step ? retry : null;
       const leaves = Array.from({ length: shards }, () => new Float32Array(length));
-      const computed = o.order ?? [...leaves.keys()];
-      for (const shard of computed) {
+      for (const shard of o.order ?? leaves.keys()) {
         const isSkipped = now?.skip.includes(shard) === true;
         const finite = await compute(shard, leaves[shard] as Float32Array, isSkipped);
         if (!finite) return { kind: 'badShard', shard };
       }
       const attempt = now?.attempt ?? 0;
-      return { kind: 'reduced', attempt, sum: sumAlone(leaves, o), retry: now, computed, waitSeconds: 0 };
+      return { kind: 'reduced', attempt, sum: sumAlone(leaves, o), retry: now, waitSeconds: 0 };
     },
     commit: () => Promise.resolve(true),
     discard(step, attempt, shard, loss) {

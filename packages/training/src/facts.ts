@@ -1,3 +1,5 @@
+import type { Waste } from './work-book.js';
+
 /** What training reports while it runs; whoever started it turns facts into metrics, progress and logs. */
 export type TrainingFact =
   | StepFact
@@ -5,7 +7,7 @@ export type TrainingFact =
   /** A checkpoint's copy was made: for so long training waited for it. */
   | { kind: 'copied'; step: number; seconds: number }
   | { kind: 'checkpointed'; step: number; seconds: number }
-  | { kind: 'wasted'; cause: string; seconds: number }
+  | ({ kind: 'wasted' } & Waste)
   | { kind: 'note'; text: string; viewChange?: 'join' | 'leave' | 'lost' };
 
 export interface StepFact {
@@ -20,7 +22,7 @@ export interface StepFact {
   life: number;
   /** True on the one member that writes logs and checkpoints. */
   isWriter: boolean;
-  /** Shards that this member computed. */
+  /** Shards of the sum that this member computed. */
   shards: number;
   phases: PhaseSeconds;
   stepSeconds: number;

@@ -1,5 +1,5 @@
 import { nextLife, readCheckpoint } from '@lvnet/checkpoints';
-import { asFailure, Failure, sleep, systemClock } from '@lvnet/core';
+import { asFailure, Failure, invariant, sleep, systemClock } from '@lvnet/core';
 import { openExchange, retryIn, type Exchange, type Seat } from '@lvnet/exchange';
 import { buildNetwork, type Network } from '@lvnet/networks';
 import { createCaseCache } from './case-cache.js';
@@ -16,6 +16,7 @@ import { openStoreKeeper, type StoreKeeper } from './store-keeper.js';
 import { exchangeNote, tellStep } from './telling.js';
 import { vectorLayout, type VectorLayout } from './vector-layout.js';
 import { findGuilty } from './verify.js';
+import { createWorkBook, type Waste, type WorkBook } from './work-book.js';
 
 /** How long the founder of a life waits for others; later ones are let in between two steps. */
 const gatherMs = 1_500;
@@ -36,6 +37,8 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
   const log = createStepLog();
   const keeper = openStoreKeeper(options, network, log);
   const founding = createFounding(options, network);
+  const sampler = createStepSampler(spec);
+  const work = createWorkBook(options.worker, spec.shards);
   let current: TrainingState | undefined;
   const exchange = openExchange({
     run: spec.run,
@@ -55,16 +58,17 @@ export async function trainRun(options: TrainOptions): Promise<'finished' | 'sto
       if (current === undefined) throw new Failure('EXCHANGE_LOST', {}, { message: 'there is no state yet' });
       return { step: current.step, bytes: encodeState(network, current) };
     },
+    isEmpty: (step, shard) => sampler.shards(step)[shard]?.length === 0,
     onReport: (fact) => {
+      if (fact.kind === 'computed') work.computed(fact);
       const note = exchangeNote(fact, options.worker);
       if (note !== undefined) report(note);
     },
   });
-  const sampler = createStepSampler(spec);
   const cases = createCaseCache(store, spec.cases);
   const stepper = createStepper({ spec, engine: options.engine, network, layout, sampler, cases });
   const course = createCourse(options, {
-    ...{ network, layout, exchange, keeper, stepper, log },
+    ...{ network, layout, exchange, keeper, stepper, log, work },
     begin: (seat) => founding.begin(seat),
   });
   try {
@@ -132,13 +136,17 @@ interface CourseParts {
   stepper: Stepper;
   begin: (seat: Seat) => Promise<TrainingState>;
   log: ReturnType<typeof createStepLog>;
+  work: WorkBook;
 }
 
 function createCourse(options: TrainOptions, parts: CourseParts): Course<TrainingState, FinishReason> {
   const { spec, store, engine, wire, worker, report } = options;
-  const { network, layout, exchange, keeper, stepper, log } = parts;
+  const { network, layout, exchange, keeper, stepper, log, work } = parts;
   const faults = injectFaults(worker);
   const reducer = membersReducer(exchange, options);
+  const tellWaste = (waste: readonly Waste[]) => {
+    for (const one of waste) report({ kind: 'wasted', ...one });
+  };
   return {
     async begin(seat) {
       log.rewind(seat.step);
@@ -147,10 +155,17 @@ function createCourse(options: TrainOptions, parts: CourseParts): Course<Trainin
     },
     async step(state) {
       await faults.beforeStep(state, network);
-      const outcome = await stepper.step(state, faults.around(reducer, layout));
+      const outcome = await stepper.step(state, faults.around(reducer, layout)).catch((error: unknown) => {
+        tellWaste(work.lost(asFailure(error).code === 'MEMBER_EVICTED' ? 'evicted' : 'failed'));
+        throw error;
+      });
       log.add(outcome.record);
       keeper.stepped(outcome.seconds);
-      tellStep(outcome, { spec, view: exchange.view(), rank: exchange.rank(), keeper, report });
+      const view = exchange.view();
+      invariant(view !== undefined, 'who committed a step is a member');
+      const { shards, waste } = work.committed(outcome.state.step, view);
+      tellStep(outcome, { spec, view, rank: exchange.rank(), shards, keeper, report });
+      tellWaste(waste);
       for (const blamed of outcome.blamed) {
         const text = `step ${String(outcome.state.step)}: what ${blamed} computed was wrong; another member computed it well`;
         if (exchange.rank() === 0) report({ kind: 'note', text });
@@ -183,15 +198,15 @@ function createCourse(options: TrainOptions, parts: CourseParts): Course<Trainin
   };
 }
 
-/** The exchange as the stepper sees it; reports what each attempt moved and what led nowhere. */
+/** The exchange as the stepper sees it; reports what each attempt moved. */
 const membersReducer = (exchange: Exchange, { report }: TrainOptions): Reducer => ({
   async reduce(step, weightsSha256, compute) {
     const found = await exchange.reduce(step, weightsSha256, compute);
     if (found.kind === 'badShard') return found;
-    const { kind, attempt, sum, view, computed, waitSeconds, bytesIn, bytesOut } = found;
+    const { kind, attempt, sum, view, waitSeconds, bytesIn, bytesOut } = found;
     report({ kind: 'exchanged', bytesIn, bytesOut });
     const retry = retryIn(view, step) ?? null;
-    return { kind, attempt, sum, retry, computed, waitSeconds };
+    return { kind, attempt, sum, retry, waitSeconds };
   },
   commit: (step, attempt) => exchange.commit(step, attempt),
   discard: (step, attempt, shard, loss) => exchange.discard(step, attempt, shard, loss),

@@ -19,7 +19,6 @@ type Summed =
       sum: Float32Array;
       /** What was wrong with the attempts before, if anything. */
       retry: Retry | null;
-      computed: readonly number[];
       waitSeconds: number;
     }
   | { kind: 'badShard'; shard: number };
@@ -41,7 +40,6 @@ export interface StepOutcome {
   phases: PhaseSeconds;
   seconds: number;
   samples: number;
-  shardsComputed: number;
   /** Members whose results for a shard were wrong: another one found something else. */
   blamed: readonly string[];
 }
@@ -109,7 +107,6 @@ export function createStepper(parts: StepperParts): Stepper {
         phases,
         seconds: (performance.now() - startMs) / 1000,
         samples: used.length,
-        shardsComputed: found.computed.length,
         blamed: blamedBy(retry),
       };
     },
@@ -149,7 +146,6 @@ interface GoodSum {
   sum: Float32Array;
   summaries: readonly ShardSummary[];
   retry: Retry | null;
-  computed: readonly number[];
   waitSeconds: number;
 }
 
@@ -162,7 +158,6 @@ async function sumUntilGood(
   shards: readonly (readonly Sample[])[],
 ): Promise<GoodSum> {
   const step = state.step + 1;
-  const computed: number[] = [];
   let waitSeconds = 0;
   const leaveOut = async (shard: number, failure: Failure) => {
     if (spec.onBadSample === 'stop') throw failure;
@@ -174,13 +169,12 @@ async function sumUntilGood(
       await leaveOut(found.shard, notFinite(step, found.shard, shards[found.shard] ?? []));
       continue;
     }
-    computed.push(...found.computed);
     waitSeconds += found.waitSeconds;
     const { sum, retry, attempt } = found;
     const summaries = readSummaries(layout, sum);
     const judgement = judge(summaries, state.lossHistory, retry, attempt);
     if (judgement.kind === 'good') {
-      if (await reducer.commit(step, attempt)) return { sum, summaries, retry, computed, waitSeconds };
+      if (await reducer.commit(step, attempt)) return { sum, summaries, retry, waitSeconds };
     } else if (judgement.kind === 'again') {
       await reducer.discard(step, attempt, judgement.shard, judgement.loss);
     } else {

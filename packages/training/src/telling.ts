@@ -9,12 +9,17 @@ export interface TellStepParts {
   spec: TrainingSpec;
   view: View | undefined;
   rank: number;
+  /** Shards of the sum that this member computed. */
+  shards: number;
   keeper: CheckpointKeeper<TrainingState>;
   report: (fact: TrainingFact) => void;
 }
 
 /** Reports a committed step as this member saw it. */
-export function tellStep(outcome: StepOutcome, { spec, view, rank, keeper, report }: TellStepParts): void {
+export function tellStep(
+  outcome: StepOutcome,
+  { spec, view, rank, shards, keeper, report }: TellStepParts,
+): void {
   const { step, digest } = outcome.state;
   report({
     kind: 'step',
@@ -29,7 +34,7 @@ export function tellStep(outcome: StepOutcome, { spec, view, rank, keeper, repor
     })),
     life: view?.life ?? 0,
     isWriter: rank === 0,
-    shards: outcome.shardsComputed,
+    shards,
     phases: outcome.phases,
     stepSeconds: outcome.seconds,
     samplesPerSecond: outcome.samples / outcome.seconds,
@@ -73,6 +78,7 @@ export function exchangeNote(fact: ExchangeFact, worker: string): TrainingFact |
       return { kind: 'note', text: `${worker} stands by: there are ${String(members)} members, and ${why}` };
     }
     case 'speculated':
+    case 'computed':
       return undefined;
   }
 }

@@ -25,6 +25,7 @@ export function recordFact(fact: ChildFact, { metrics }: Telemetry): void {
       return;
     case 'wasted':
       metrics.wasteSeconds.add({ run: fact.run, cause: fact.cause }, fact.seconds);
+      metrics.shards.add({ run: fact.run, outcome: fact.outcome }, fact.shards);
       return;
     case 'note':
     case 'progress':

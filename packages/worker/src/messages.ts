@@ -35,7 +35,7 @@ export type ChildFact =
   | { kind: 'step'; run: string; phases: StepPhases; shards: number }
   | { kind: 'progress'; run: string; progress: RunProgress }
   | { kind: 'exchanged'; run: string; bytesIn: number; bytesOut: number }
-  | { kind: 'wasted'; run: string; cause: string; seconds: number }
+  | { kind: 'wasted'; run: string; outcome: string; cause: string; shards: number; seconds: number }
   | { kind: 'copied'; run: string; seconds: number }
   | { kind: 'checkpointed'; run: string; step: number; seconds: number }
   | { kind: 'note'; run: string; text: string; viewChange?: 'join' | 'leave' | 'lost' | undefined }

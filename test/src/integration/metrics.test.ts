@@ -7,7 +7,9 @@ import { splitOfOne, tinyExperiment } from '../support/experiments.js';
 import { findPromtool, runTool } from '../support/tools.js';
 
 /** Series that only say something in later chapters of a run's life; their names are exported all the same. */
-const notInThisRun: ReadonlySet<string> = new Set(['lvnet_budget_seconds', 'lvnet_waste_seconds_total']);
+const notInThisRun: ReadonlySet<string> = new Set(['lvnet_budget_seconds']);
+/** A shard that w2 computes to no use. */
+const fault = { worker: 'w2', step: 6, kind: 'nan' };
 
 describe('/metrics of a running cluster', function () {
   this.timeout(180_000);
@@ -20,8 +22,8 @@ describe('/metrics of a running cluster', function () {
     await using cluster = await startTestCluster(join(folder.path(), 'cluster'));
     const coordinator = await cluster.startCoordinator();
     await cluster.startWorker('w1');
-    await cluster.startWorker('w2');
-    const run = await cluster.submit(tinyExperiment(root, { epochs: 3, everySteps: 2 }), split);
+    await cluster.startWorker('w2', { LVNET_FAULTS: JSON.stringify([fault]) });
+    const run = await cluster.submit(tinyExperiment(root, { epochs: 8, everySteps: 2 }), split);
     const last = await cluster.until(run, 'the run ends', 120_000, (status) => status.state === 'done');
 
     const workers = await cluster.registry.workers();
@@ -50,8 +52,15 @@ describe('/metrics of a running cluster', function () {
     assert.equal(
       shards.reduce((sum, count) => sum + count, 0),
       last.step * 4,
-      'every shard was computed once',
+      'every shard counts once',
     );
+    assert.match(cluster.stderr(), /fault nan at step 6 of w2/, 'the fault struck');
+    const wasted = ofWorkers.map((text) =>
+      valueOf(text, /^lvnet_shards_total\{.*outcome="wasted".*\} (\d+)$/m),
+    );
+    assert.deepEqual(wasted.sort(), [0, 1]);
+    const seconds = /^lvnet_waste_seconds_total\{.*cause="discarded".*\} (\S+)$/m;
+    assert.ok(ofWorkers.some((text) => valueOf(text, seconds) > 0));
   });
 });
 

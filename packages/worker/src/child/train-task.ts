@@ -122,7 +122,7 @@ function factPasser(run: string, { report }: TaskContext): (fact: TrainingFact) 
         return;
       }
       case 'wasted':
-        report({ kind: 'wasted', run, cause: fact.cause, seconds: fact.seconds });
+        report({ ...fact, run });
         return;
       case 'note':
         report({ kind: 'note', run, text: fact.text, viewChange: fact.viewChange });

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { fakeClock } from '@lvnet/core';
+import { exchangeOver, type SessionPort } from './exchange.js';
+import type { ExchangeFact, FromThread, Leaf, ToThread } from './messages.js';
+import type { View } from './view.js';
+
+const view: View = { life: 1, number: 1, id: 'v', members: [], nextFrom: null, retry: null };
+
+/** What the main thread answers to a session that asks for these shards of step 5, each of which takes 2 s. */
+async function answersTo(
+  asked: readonly Pick<Extract<FromThread, { kind: 'compute' }>, 'shard' | 'skipped' | 'isCheck'>[],
+) {
+  const clock = fakeClock();
+  const leaves: Leaf[] = [];
+  const facts: ExchangeFact[] = [];
+  let say: (message: FromThread) => void = () => undefined;
+  const onRequest = (message: ToThread) => {
+    if (message.kind === 'leaf') leaves.push(message);
+    if (message.kind === 'leaf' && leaves.length === asked.length)
+      say({ kind: 'reply', id: 1, reply: { kind: 'reduced', attempt: 0, view, bytesIn: 0, bytesOut: 0 } });
+    if (message.kind !== 'request') return;
+    for (const one of asked) say({ kind: 'compute', step: 5, ...one });
+  };
+  const port: SessionPort = {
+    post: onRequest,
+    listen: (onMessage) => void (say = onMessage),
+    close: () => Promise.resolve(),
+  };
+  const sums = [new SharedArrayBuffer(8), new SharedArrayBuffer(8)] as const;
+  const exchange = exchangeOver(
+    port,
+    { worker: 'w1', length: 2, sums: [...sums] },
+    {
+      foundLife: () => Promise.resolve({ life: 1, step: 0 }),
+      snapshot: () => ({ step: 4, bytes: new Uint8Array() }),
+      onReport: (fact) => facts.push(fact),
+      isEmpty: (step, shard) => step === 5 && shard === 3,
+    },
+    clock,
+  );
+  const compute = async () => {
+    await clock.advance(2_000);
+    return true;
+  };
+  const found = await exchange.reduce(5, 'sha', compute);
+  return { leaves, facts, found };
+}
+
+describe('the main thread of a member, asked for shards', () => {
+  const own = (shard: number) => ({ shard, skipped: false, isCheck: false });
+
+  it('tells how long they took, but of those with nothing to compute', async () => {
+    const { leaves } = await answersTo([own(1), { ...own(2), skipped: true }, own(3)]);
+    assert.deepEqual(
+      leaves.map(({ shard, seconds }) => [shard, seconds]),
+      [
+        [1, 2],
+        [2, null],
+        [3, null],
+      ],
+    );
+  });
+
+  it('reports each, and whether it was for a check alone', async () => {
+    const { facts, found } = await answersTo([own(1), { ...own(1), isCheck: true }]);
+    const fact = { kind: 'computed', step: 5, shard: 1, seconds: 2 };
+    assert.deepEqual(facts, [
+      { ...fact, isCheck: false },
+      { ...fact, isCheck: true },
+    ]);
+    assert.deepEqual(found.kind === 'reduced' ? found.computed : undefined, [1]);
+  });
+});
