@@ -23,6 +23,8 @@ const leaseMs = 5_000;
 const beatMs = 1_000;
 /** A run that refused this worker is not tried again before that: its members may be others by then. */
 const refusedForMs = 30_000;
+/** The same trouble with a run is told again after this. */
+const toldForMs = 60_000;
 
 /**
  * Holds the locks, the lease and the metrics of one device and never computes: everything heavy is
@@ -45,8 +47,8 @@ export async function runSupervisor(options: SupervisorOptions, signal: AbortSig
   const engine = await trainer.ready();
   options.logger.info('worker ready', { worker, ...engine });
   const hosts = await openHosts(options, worker, engine, {
-    ...{ trainer, registry, activity },
-    ...{ logger: options.logger, refusals: new Map() },
+    ...{ worker, trainer, registry, activity },
+    ...{ logger: options.logger, refusals: new Map(), troubles: new Map() },
   });
   try {
     await beatUntil(signal, registry, describe(worker, engine, options), activity, options.logger);
@@ -57,12 +59,15 @@ export async function runSupervisor(options: SupervisorOptions, signal: AbortSig
 }
 
 interface Parts {
+  worker: string;
   trainer: TrainerProcess;
   registry: Registry;
   activity: Activity;
   logger: Logger;
   /** Runs that this worker does not suit, and since when that is known. */
   refusals: Map<string, { failure: Failure; atMs: number }>;
+  /** What went wrong with runs last, and when it was told. */
+  troubles: Map<string, { message: string; atMs: number }>;
 }
 
 /** What this worker does, for its entry in the registry. */
@@ -117,7 +122,9 @@ async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint
   try {
     await parts.trainer.run(job, { signal: link.signal, why: () => (signal.aborted ? 'leave' : 'released') });
   } catch (error) {
-    if (asFailure(error).code === 'WORKER_UNSUITABLE') await tellRefusal(parts, job.run, asFailure(error));
+    const failure = asFailure(error);
+    if (failure.code === 'WORKER_UNSUITABLE') await tellRefusal(parts, job.run, failure);
+    else if (failure.code !== 'CANCELLED') await tellTrouble(parts, job.run, failure);
     throw error;
   } finally {
     watching.abort();
@@ -144,6 +151,21 @@ async function tellRefusal(
   if (!isNews) return;
   logger.error(`refused: ${failure.message}`, { run, hint: failure.hint });
   await registry.request({ kind: 'note', run, text: failure.message }).catch(() => undefined);
+}
+
+/** A member tries for ever: what hinders it must not stay unknown. */
+async function tellTrouble(
+  { worker, troubles, registry, logger }: Parts,
+  run: string,
+  { message, hint }: Failure,
+): Promise<void> {
+  const last = troubles.get(run);
+  const nowMs = systemClock.monotonicMs();
+  if (last?.message === message && nowMs - last.atMs < toldForMs) return;
+  troubles.set(run, { message, atMs: nowMs });
+  logger.warn(message, { run, hint });
+  const text = `${worker} failed: ${message}${hint === '' ? '' : ` ${hint}`}`;
+  await registry.request({ kind: 'note', run, text }).catch(() => undefined);
 }
 
 async function giveUp(registry: Registry, job: Job, failure: Failure, logger: Logger): Promise<void> {

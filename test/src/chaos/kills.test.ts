@@ -4,6 +4,7 @@ import type { Experiment, RunSplit } from '@lvnet/experiments';
 import { startTestCluster, type TestCluster, type TestProcess } from '../support/cluster.js';
 import { realCt, temporaryFolder } from '../support/data.js';
 import { splitOfOne, tinyExperiment } from '../support/experiments.js';
+import { wordsOf } from '../support/outcome.js';
 import { childrenOf, isRunning } from '../support/processes.js';
 import { until } from '../support/until.js';
 
@@ -69,6 +70,7 @@ describe('kill -9', function () {
     process.kill(child, 'SIGKILL');
     const last = await cluster.until(run, 'the run ends', limitMs, (s) => s.state === 'done');
     assert.match(worker.stderr(), /SIGKILL/);
+    assert.match(wordsOf(last), /w\d-\S+ failed: The trainer process ended .*SIGKILL/, 'the run says so too');
     assert.equal(last.digest, undisturbed);
   });
 
