@@ -10,7 +10,7 @@ export const encodeWeights = (weights: readonly NamedTensor[]): Uint8Array =>
 
 const metadata = { format: 'pt' };
 
-/** Of that file, without making it: taken twice in every step. */
+/** Of that file, without making it: taken in every step. */
 export const weightsSha256 = (weights: readonly NamedTensor[]): string =>
   sha256Hex(...safetensorsPieces(weights, metadata));
 

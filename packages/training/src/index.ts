@@ -12,6 +12,7 @@ export { drawSteps, recomputeSteps, type Recomputed } from './proof/recompute.js
 export { stateAfter, type StateAfterOptions } from './proof/state-after.js';
 export { firstDivergence, type Divergence } from './proof/divergence.js';
 export { firstDifference } from './first-difference.js';
+export { collectRarely } from './collector.js';
 export { engineFingerprint } from './fingerprint.js';
 export type { PhaseSeconds, StepFact, TrainingFact } from './facts.js';
 export { epochOf, learningRateAt, type TrainingCase, type TrainingSpec } from './spec.js';

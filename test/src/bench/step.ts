@@ -25,7 +25,7 @@ import {
 } from '@lvnet/networks';
 import { startPrivateRedis } from '@lvnet/redis';
 import { openStore } from '@lvnet/store';
-import { trainRun, type StepFact, type TrainingSpec } from '@lvnet/training';
+import { collectRarely, trainRun, type StepFact, type TrainingSpec } from '@lvnet/training';
 import {
   cutBlock,
   discoverCases,
@@ -46,12 +46,13 @@ const network = buildNetwork({ name: 'lv-net' });
  * A step and the seconds since the one before, whatever they were spent on, and those of the same work without
  * exchange, digests, ledger, log and metrics.
  */
-type TimedStep = StepFact & { wholeSeconds: number; plainSeconds: number };
+type TimedStep = StepFact & { wholeSeconds: number; plainSeconds: number; plainEngineSeconds: number };
 
 async function main(): Promise<void> {
   const kernels = loadKernels();
   assert.ok(kernels !== undefined, 'build the addon first: npm run setup');
   const folder = await mkdtemp(join(tmpdir(), 'lvnet-bench-'));
+  collectRarely(); // as a trainer does
   try {
     await checkAnswer();
     const engine = await openEngine({ kind: 'native', threads });
@@ -122,7 +123,7 @@ async function makeSpec(folder: string): Promise<{ spec: TrainingSpec; prepared:
 }
 
 /** A step as a loop of a few lines does it: cut, both passes, Adam, running statistics. */
-function plainStepper(engine: Engine, prepared: PreparedCase): () => void {
+function plainStepper(engine: Engine, prepared: PreparedCase): () => Pick<TimedStep, 'plainEngineSeconds'> {
   const weights = initialWeights(network.config, 1);
   const adam = initialAdam(network);
   const into = new Float32Array(network.gradientLength);
@@ -132,10 +133,12 @@ function plainStepper(engine: Engine, prepared: PreparedCase): () => void {
     start = (start + 16) % (prepared.depth - 15);
     const shape = [1, 16, size, size] as const;
     const options = { shape, eta: [0.2, 0.4, 0.6, 0.8], order: 'coarse-to-fine', into } as const;
-    const { gradients, statistics } = shardGradient(engine, network, weights, image, label, options);
+    const found = shardGradient(engine, network, weights, image, label, options);
+    const { gradients, statistics, forwardMs, backwardMs } = found;
     const rates = { learningRate: 0.001, weightDecay: 0.00001 };
     adamUpdate(engine.kernels, weights.parameters, gradients, adam, rates);
     applyStatistics(weights, statistics);
+    return { plainEngineSeconds: (forwardMs + backwardMs) / 1000 };
   };
 }
 
@@ -143,7 +146,7 @@ async function train(
   spec: TrainingSpec,
   engine: Engine,
   folder: string,
-  plainStep: () => void,
+  plainStep: ReturnType<typeof plainStepper>,
 ): Promise<TimedStep[]> {
   const store = await openStore(storeUrl(folder));
   await using redis = await startPrivateRedis({ dir: join(folder, 'redis') });
@@ -167,10 +170,11 @@ async function train(
     report: (fact) => {
       if (fact.kind !== 'step') return;
       const nowMs = performance.now();
-      plainStep();
+      const engineSeconds = plainStep();
       const endMs = performance.now();
       found.push({
         ...fact,
+        ...engineSeconds,
         wholeSeconds: (nowMs - lastMs) / 1000,
         plainSeconds: (endMs - nowMs) / 1000,
       });
@@ -196,6 +200,7 @@ async function report(timed: readonly TimedStep[], engine: Engine, fmaPeakGflops
   const exactnessShare = spread(
     timed.map(({ wholeSeconds, plainSeconds }) => 1 - plainSeconds / wholeSeconds),
   );
+  const plainEngineSeconds = spread(timed.map((step) => step.plainEngineSeconds));
   // Forward, input gradient and filter gradient cost a multiply-add each per weight and output value.
   const flops = 6 * describeNetwork(network.config, [16, size, size]).macs;
   const gflops = flops / stepSeconds.median / 1e9;
@@ -211,14 +216,16 @@ async function report(timed: readonly TimedStep[], engine: Engine, fmaPeakGflops
   say(`  outside engine and exchange ${(100 * outsideShare.median).toFixed(1)} %`);
   const exactness = `${(100 * exactnessShare.median).toFixed(1)} %`;
   say(`  exactness: digests, ledger, log, metrics, the exchange with itself: ${exactness}`);
-  say(`  (steps without all that, in turn: ${milliseconds(plainSeconds.median)} median)`);
+  say(
+    `  (steps without all that, in turn: ${milliseconds(plainSeconds.median)} median, ${milliseconds(plainEngineSeconds.median)} of it in the engine)`,
+  );
   say(`  peak memory ${peakRssMiB().toFixed(0)} MiB`);
   await writeResult(`step-${String(size)}`, {
     what: title,
     instructionSet: engine.instructionSet,
     threads,
     ...{ stepSeconds, phaseSeconds, gflops, fmaPeakGflops, shareOfPeak: gflops / fmaPeakGflops },
-    ...{ outsideShare, plainSeconds, exactnessShare, peakRssMiB: peakRssMiB() },
+    ...{ outsideShare, plainSeconds, plainEngineSeconds, exactnessShare, peakRssMiB: peakRssMiB() },
   });
 }
 

@@ -3,7 +3,7 @@ import { openEngine, type EngineKind } from '@lvnet/engine';
 import { dieWithParent } from '@lvnet/kernels';
 import type { Job } from '@lvnet/queue';
 import { openStore } from '@lvnet/store';
-import { engineFingerprint } from '@lvnet/training';
+import { collectRarely, engineFingerprint } from '@lvnet/training';
 import type { FromChild, ToChild } from '../messages.js';
 import type { TaskContext, TaskStop } from './context.js';
 import { prepareTask } from './prepare-task.js';
@@ -17,6 +17,7 @@ import { validateTask } from './validate-task.js';
  */
 async function main(): Promise<void> {
   dieWithParent();
+  collectRarely();
   process.on('disconnect', () => process.exit(0));
   process.on('SIGINT', () => undefined); // Ctrl-C reaches the whole group; the supervisor decides
   process.on('SIGTERM', () => undefined);
