@@ -15,6 +15,8 @@ export interface HostOptions {
    * The signal aborts when the host closes.
    */
   process: (job: Job, signal: AbortSignal) => Promise<void>;
+  /** The job failed and will be tried again, perhaps for ever. */
+  onAgain?: (job: Job, failure: Failure) => Promise<void>;
   /** The job will not be tried again. */
   onGivenUp: (job: Job, failure: Failure) => Promise<void>;
 }
@@ -77,6 +79,7 @@ async function run(
     const { verdict, failureCount } = afterFailure(job, failure, before);
     if (verdict === 'again') {
       if (failureCount > before) await bullJob.updateProgress(failureCount);
+      await options.onAgain?.(job, failure);
       throw failure;
     }
     await options.onGivenUp(job, failure);

@@ -129,6 +129,7 @@ describe('queue on a real Redis', function () {
       queue,
       worker: 'w',
       process: () => Promise.reject(new Failure('NIFTI_INVALID', {}, { message: 'broken' })),
+      onAgain: () => assert.fail('it is not tried again'),
       onGivenUp: (_, failure) => {
         given.push(failure.code);
         return Promise.resolve();
@@ -147,12 +148,17 @@ describe('queue on a real Redis', function () {
       ...Array.from({ length: 6 }, () => 'CHILD_DIED' as const),
     ];
     let attempt = 0;
+    const again: FailureCode[] = [];
     const given: number[] = [];
     await using host = await createHost({
       url: redis.url,
       queue: { kind: 'prepare' },
       worker: 'w',
       process: () => Promise.reject(new Failure(codes[attempt++] ?? 'INTERNAL', {}, { message: 'no' })),
+      onAgain: (_, failure) => {
+        again.push(failure.code);
+        return Promise.resolve();
+      },
       onGivenUp: () => {
         given.push(attempt);
         return Promise.resolve();
@@ -161,6 +167,7 @@ describe('queue on a real Redis', function () {
     assert.ok(host);
     await until(() => given.length > 0);
     assert.deepEqual(given, [7]);
+    assert.deepEqual(again, codes.slice(0, 6));
   });
 
   it('starts a killed holder’s job elsewhere within seconds', async () => {

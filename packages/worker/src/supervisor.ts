@@ -92,6 +92,7 @@ async function openHosts(
       queue,
       worker,
       process: process_,
+      onAgain: (job, failure) => tellTrouble(parts, job, failure),
       onGivenUp: (job, failure) => giveUp(parts.registry, job, failure, options.logger),
     });
   const work = (job: Job, signal: AbortSignal) => doWork(job, signal, parts, fingerprint);
@@ -122,9 +123,7 @@ async function beMember(job: Job, signal: AbortSignal, parts: Parts, fingerprint
   try {
     await parts.trainer.run(job, { signal: link.signal, why: () => (signal.aborted ? 'leave' : 'released') });
   } catch (error) {
-    const failure = asFailure(error);
-    if (failure.code === 'WORKER_UNSUITABLE') await tellRefusal(parts, job.run, failure);
-    else if (failure.code !== 'CANCELLED') await tellTrouble(parts, job.run, failure);
+    if (asFailure(error).code === 'WORKER_UNSUITABLE') await tellRefusal(parts, job.run, asFailure(error));
     throw error;
   } finally {
     watching.abort();
@@ -153,18 +152,21 @@ async function tellRefusal(
   await registry.request({ kind: 'note', run, text: failure.message }).catch(() => undefined);
 }
 
-/** A member tries for ever: what hinders it must not stay unknown. */
+/** Members try for ever: what hinders them must not stay unknown. Refusals are told by themselves. */
 async function tellTrouble(
   { worker, troubles, registry, logger }: Parts,
-  run: string,
-  { message, hint }: Failure,
+  job: Job,
+  { code, message, hint }: Failure,
 ): Promise<void> {
+  if (code === 'CANCELLED' || code === 'WORKER_UNSUITABLE') return;
+  const { run } = job;
   const last = troubles.get(run);
   const nowMs = systemClock.monotonicMs();
   if (last?.message === message && nowMs - last.atMs < toldForMs) return;
   troubles.set(run, { message, atMs: nowMs });
   logger.warn(message, { run, hint });
-  const text = `${worker} failed: ${message}${hint === '' ? '' : ` ${hint}`}`;
+  const what = 'case' in job ? ` (${job.kind} ${job.case})` : '';
+  const text = `${worker} failed${what}: ${message}${hint === '' ? '' : ` ${hint}`}`;
   await registry.request({ kind: 'note', run, text }).catch(() => undefined);
 }
 
