@@ -2,7 +2,7 @@ import type { RunDocument, RunSplit } from './documents.js';
 import { identityOf } from './identity.js';
 
 /** Raised when a golden digest of the training step changes: older runs are then other runs. */
-export const numericsVersion = 3;
+export const numericsVersion = 4;
 
 /** What a run is named after. */
 export type RunContent = Pick<

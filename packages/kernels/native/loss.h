@@ -5,9 +5,9 @@
 // exp(x) for x <= 0; nothing at all below -87, where the polynomial's powers of two end.
 static inline Part expNegative(Part x) {
   const Part at[1] = {x};
-  Part e[1], scale[1];
-  expNegative(at, e, scale);
-  return pick(x < all(-87.0f), Part{}, fma(scale[0], e[0], scale[0]));
+  Part p[1], shifted[1];
+  expNegative(at, p, shifted);
+  return pick(x < all(-87.0f), Part{}, powerOfTwo(shifted[0]) * p[0]);
 }
 
 // ln(x) for 1 <= x < 2^120. x = 2^n m with m in [sqrt(1/2), sqrt(2)); ln(1 + f) = f - f^2/2 + f^3 p(f), where p meets

@@ -45,11 +45,34 @@ constexpr int kStemChannels = 8;
 constexpr int kStemChannels = 4;
 #endif
 
-// Results of CO channels and two parts of voxels, at out + channel * pitch; weights [tap][co].
+// a[0], b[0], a[1], b[1], ... of the first halves, or of the second ones.
+static inline Part zip(Part a, Part b, bool second) {
+  PartBits from;
+  for (int i = 0; i < W; i++) from[i] = (second ? W / 2 : 0) + i / 2 + i % 2 * W;
+  return __builtin_shuffle(a, b, from);
+}
+// Rows of one channel each become voxels of C channels each: C is a power of two, and each perfect shuffle of them all
+// moves one bit of the channel's number behind the voxel's.
+template <int C>
+static inline void interleave(Part (&rows)[C]) {
+#pragma GCC unroll 4
+  for (int done = 1; done < C; done *= 2) {
+    Part mixed[C];
+#pragma GCC unroll 8
+    for (int i = 0; i < C / 2; i++) {
+      mixed[2 * i] = zip(rows[i], rows[i + C / 2], false);
+      mixed[2 * i + 1] = zip(rows[i], rows[i + C / 2], true);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < C; i++) rows[i] = mixed[i];
+  }
+}
+
+// Results of CO channels and two parts of voxels, [voxel][CO]; weights [tap][co].
 template <int K, int CO>
-static inline void stemTile(const StemRow<K>& row, int w, const float* weights, int co, const float* bias, float* out, size_t pitch) {
-  Part acc[CO][2];
-  for (int c = 0; c < CO; c++) acc[c][0] = acc[c][1] = all(bias ? bias[c] : 0.0f);
+static inline void stemTile(const StemRow<K>& row, int w, const float* weights, int co, const float* bias, float* out) {
+  Part acc[2][CO];
+  for (int c = 0; c < CO; c++) acc[0][c] = acc[1][c] = all(bias ? bias[c] : 0.0f);
   for (int kd = 0; kd < K; kd++)
     for (int kh = 0; kh < K; kh++) {
       const float *x = row.input[kd][kh], *tap = weights + size_t(kd * K + kh) * K * co;
@@ -60,12 +83,15 @@ static inline void stemTile(const StemRow<K>& row, int w, const float* weights, 
 #pragma GCC unroll 8
         for (int c = 0; c < CO; c++) {
           const Part v = all(tap[c]);
-          acc[c][0] = fma(a, v, acc[c][0]);
-          acc[c][1] = fma(b, v, acc[c][1]);
+          acc[0][c] = fma(a, v, acc[0][c]);
+          acc[1][c] = fma(b, v, acc[1][c]);
         }
       }
     }
-  for (int c = 0; c < CO; c++) storePart(out + c * pitch, acc[c][0]), storePart(out + c * pitch + W, acc[c][1]);
+  for (int half = 0; half < 2; half++) {
+    interleave(acc[half]);
+    for (int c = 0; c < CO; c++) storePart(out + (half * CO + c) * W, acc[half][c]);
+  }
 }
 
 template <int K>
@@ -75,18 +101,16 @@ static void stemForward(const Conv& s, const float* x, const float* w, const flo
   for (int t = 0; t < taps; t++)
     for (int c = 0; c < s.co; c++) packed[size_t(t) * s.co + c] = w[size_t(c) * taps + t];
   const PaddedRows rows = PaddedRows::of<K>(s, x);
-  parallel(s.n * s.d * s.h, [&](int line, int thread) {
+  parallel(s.n * s.d * s.h, [&](int line, int) {
     const StemRow<K> row(s, rows, line);
-    const size_t pitch = 2 * L;
-    float* tile = threadScratch(thread, 0, pitch * s.co);
     float* out = y + size_t(line) * s.w * s.co;
-    for (int at = 0; at < s.w; at += 2 * W) {
+    for (int at = 0; at < s.w; at += 2 * W)
       inSteps<kStemChannels>(s.co, [&](int c, auto n) {
-        stemTile<K, decltype(n)::value>(row, at, packed + c, s.co, bias ? bias + c : nullptr, tile + c * pitch, pitch);
+        constexpr int N = decltype(n)::value;
+        alignas(64) float tile[2 * W * N];
+        stemTile<K, N>(row, at, packed + c, s.co, bias ? bias + c : nullptr, tile);
+        for (int i = 0; i < std::min(2 * W, s.w - at); i++) std::memcpy(out + size_t(at + i) * s.co + c, tile + i * N, sizeof(float) * N);
       });
-      for (int i = 0; i < std::min(2 * W, s.w - at); i++)
-        for (int c = 0; c < s.co; c++) out[size_t(at + i) * s.co + c] = tile[c * pitch + i];
-    }
     activateAll(out, size_t(s.w) * s.co, act);
   });
 }

@@ -46,13 +46,13 @@ static inline void winogradInput(const float* x, float* out, size_t pitch) {
     put(1, even + odd);
     put(2, even - odd);
     even = fma(all(-1.25f), x4, fma(all(0.25f), x2, x6));
-    odd = fma(all(0.5f), x1, fma(all(-2.5f), x3, x5 + x5));
-    put(3, even + odd);
-    put(4, even - odd);
+    odd = fma(all(0.25f), x1, fma(all(-1.25f), x3, x5));
+    put(3, fma(all(2.0f), odd, even));
+    put(4, fma(all(-2.0f), odd, even));
     even = fma(all(-5.0f), x4, fma(all(4.0f), x2, x6));
-    odd = fma(all(0.5f), x5, fma(all(-2.5f), x3, x1 + x1));
-    put(5, even + odd);
-    put(6, even - odd);
+    odd = fma(all(0.25f), x5, fma(all(-1.25f), x3, x1));
+    put(5, fma(all(2.0f), odd, even));
+    put(6, fma(all(-2.0f), odd, even));
   }
 }
 
@@ -79,13 +79,13 @@ static inline void winogradCentre(const float* g, float* out, size_t pitch) {
     put(1, even + odd);
     put(2, even - odd);
     even = fma(all(4.0f), g2, g0);
-    odd = fma(all(8.0f), g3, g1 + g1);
-    put(3, even + odd);
-    put(4, even - odd);
+    odd = fma(all(4.0f), g3, g1);
+    put(3, fma(all(2.0f), odd, even));
+    put(4, fma(all(-2.0f), odd, even));
     even = fma(all(0.25f), g2, g0);
-    odd = fma(all(0.125f), g3, all(0.5f) * g1);
-    put(5, even + odd);
-    put(6, even - odd);
+    odd = fma(all(0.25f), g3, g1);
+    put(5, fma(all(0.5f), odd, even));
+    put(6, fma(all(-0.5f), odd, even));
     put(7, g3);
   }
 }
