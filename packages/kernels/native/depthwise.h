@@ -19,6 +19,12 @@ struct FromMemory {
       for (int i = c0; i < c1; i++, p += c, out += L) store(out, loadn(p, lanes));
     }
   }
+  // What a walk over `held` depths from z0 does not ask for by itself before it comes to this row.
+  void expect(LinesToCome& lines, int volume, int z0, int held, int y, int c0, int c1, int block) const {
+    if (y >= h || held <= kAhead) return;
+    const size_t plane = size_t(h) * w * c;
+    lines.add(x + (size_t(volume) * d + z0 + kAhead) * plane + (size_t(y) * w + c0) * c + block * L, c, c1 - c0, plane, held - kAhead);
+  }
 };
 
 // A panel of results into an NDHWC array.
@@ -123,13 +129,20 @@ static void depthwiseFilterRun(Depth s, const float* x, const float* dy, float* 
       std::memset(sumsOf(b), 0, Width<K>::weights * sizeof(float));
     }
     const size_t pitch = size_t(at.depth()) * L;
-    for (int y = at.h0; y < at.h1; y++)
+    for (int y = at.h0; y < at.h1; y++) {
+      LinesToCome next;
+      if (y + 1 < at.h1) {
+        const Ring<K, 1> first = ringOf(at.block0);
+        source.expect(next, at.volume, first.first, first.held, y + 1 + K / 2, at.w0, at.w1, at.block0);
+        centreSource.expect(next, at.volume, at.d0, at.depth(), y + 1, at.w0, at.w1, at.block0);
+      }
       for (int b = at.block0; b < at.block1; b++) {
         const Ring<K, 1> ring = ringOf(b);
         ring.bring(y + K / 2, b, source);
         centreRow<K>(s, at, y, b, centreSource, pitch, line, centre);
-        correlateTiles<K>(ring.around(y), at.width(), ring.pitch, ring.depths(), centre, pitch, sumsOf(b));
+        correlateTiles<K>(ring.around(y), at.width(), ring.pitch, ring.depths(), centre, pitch, sumsOf(b), &next);
       }
+    }
   });
   finishFilter<K>(partials, cut.parts(), s.c, false, dw);
 }

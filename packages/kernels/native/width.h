@@ -178,11 +178,12 @@ static __attribute__((noinline)) void convolveTilesOf(const RowsAround<K>& rows,
 
 // Sums [set][kh][kd][16] += what all tiles of a row give to the filter.
 template <int K>
-static void correlateTiles(const RowsAround<K>& rows, int width, size_t pitch, Depths s, const float* centre, size_t centrePitch, float* sums) {
+static void correlateTiles(const RowsAround<K>& rows, int width, size_t pitch, Depths s, const float* centre, size_t centrePitch, float* sums,
+                           LinesToCome* toCome = nullptr) {
   constexpr int P = Width<K>::points;
   for (int set = 0; set < Width<K>::sets; set++) {
     const size_t step = Width<K>::winograd ? set * centrePitch : 0;
-    const Columns columns{set * pitch, P * pitch, centre + step, P * centrePitch, Width<K>::tiles(width)};
+    const Columns columns{set * pitch, P * pitch, centre + step, P * centrePitch, Width<K>::tiles(width), toCome};
     correlateColumns<K>(rows, s, columns, sums + size_t(set) * K * K * L);
   }
 }

@@ -2,7 +2,8 @@
  * The depthwise convolution 5x5x5 alone on a volume that no cache holds, [1,16,128,128,128] (slices, rows, columns,
  * channels): forward and both gradients against the FMA peak, measured in turn in one run. Multiply-adds are those
  * of a direct convolution, taps inside the volume only, so that what Winograd's transform saves counts as speed.
- * Answers are compared with float64 first. Where others use the machine, rates by processor seconds say more.
+ * Answers are compared with float64 first. Where others use the machine, rates by processor seconds say more. The sum
+ * of two such volumes, in turn with them, tells what the memory alone would need: each pass meets two volumes once.
  *
  *   npm run bench depthwise [size=128] [channels=128] [rounds=12] [threads=all cores]
  */
@@ -135,19 +136,26 @@ function main(): Promise<void> {
   kernels.setThreads(threads);
   const errors = checkAnswers();
   const peaks: Times[] = [];
+  const sums: Times[] = [];
   const times = Object.fromEntries(Object.keys(passes).map((name) => [name, [] as Times[]]));
   let peakFlops = 0;
   for (let i = 0; i < rounds; i++) {
     const peak = timed(() => (peakFlops = kernels.fmaPeak(0.2)));
     peaks.push({ seconds: 1 / peakFlops, cpuSeconds: peak.cpuSeconds / (peakFlops * peak.seconds) });
+    sums.push(
+      timed(() => {
+        kernels.add(x, dy, y);
+      }),
+    );
     for (const [name, run] of Object.entries(passes)) times[name]?.push(timed(run));
   }
-  return report(errors, peaks, times);
+  return report(errors, peaks, sums, times);
 }
 
 async function report(
   errors: Record<string, number>,
   peaks: readonly Times[],
+  sums: readonly Times[],
   times: Record<string, Times[]>,
 ): Promise<void> {
   const gflop = (2 * inside(s.d) * inside(s.h) * inside(s.w) * c) / 1e9;
@@ -161,6 +169,11 @@ async function report(
   const what = `depthwise 5x5x5 on [${[s.n, s.d, s.h, s.w, s.c].join(',')}]`;
   say(`${what}, ${kernels.instructionSet}, ${String(threads)} threads, best of ${String(rounds)}`);
   say(`  FMA peak ${peak.seconds.toFixed(0)} GFLOP/s, by processor time ${peak.cpuSeconds.toFixed(0)}`);
+  const volumeGb = (4 * voxels * c) / 1e9;
+  const memory = { gbPerSecond: (3 * volumeGb) / best(sums).seconds, seconds: (2 / 3) * best(sums).seconds };
+  say(
+    `  memory ${memory.gbPerSecond.toFixed(1)} GB/s: ${(1000 * memory.seconds).toFixed(1)} ms for two volumes of ${volumeGb.toFixed(2)} GB`,
+  );
   const figures = Object.entries(times).map(([name, of]) => {
     const { seconds, cpuSeconds } = best(of);
     const gflops = { seconds: gflop / seconds, cpuSeconds: (gflop * threads) / cpuSeconds };
@@ -177,7 +190,7 @@ async function report(
   });
   await writeResult(`depthwise-${String(size)}`, {
     ...{ what, instructionSet: kernels.instructionSet, threads, rounds },
-    ...{ gflop, fmaPeakGflops: peak, ...Object.fromEntries(figures) },
+    ...{ gflop, fmaPeakGflops: peak, memory, ...Object.fromEntries(figures) },
   });
 }
 
