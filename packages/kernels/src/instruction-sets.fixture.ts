@@ -77,6 +77,21 @@ function results(k: KernelSet): Record<string, Float32Array> {
   return { ...blockResults(k, s), ...blockResults(k, deep), dense, filter, finished, raised, lowered, onto };
 }
 
+/** ELU of all magnitudes against float64: the largest error, absolute, and what becomes of special values. */
+function eluResults(k: KernelSet) {
+  const falling = Array.from({ length: 40_000 }, (_, i) => -200 * 1.0007 ** -i); // to -1.4e-10
+  const special = [-Infinity, -3e38, -87.5, -1e-40, -0, 0, 1e-40, 0.7, 3e38, Infinity, Number.NaN];
+  const x = Float32Array.from([...falling, ...special]);
+  const y = new Float32Array(x.length);
+  const identity = { n: 1, d: 1, h: 1, w: x.length, ci: 1, co: 1, k: 1 };
+  k.conv3dInfer(identity, x, Float32Array.of(1), null, 'elu', y);
+  const error = falling.reduce((most, _, i) => {
+    const off = Math.abs((y[i] ?? Number.NaN) - Math.expm1(x[i] ?? 0));
+    return off <= most ? most : off;
+  }, 0);
+  return { error, special: Array.from(y.subarray(falling.length), String) };
+}
+
 kernels.setThreads(2);
 const all = (k: KernelSet) => ({ ...results(k), ...denseResults(k) });
 const [ours, theirs] = [all(kernels), all(referenceKernels)];
@@ -87,5 +102,7 @@ const errors = Object.fromEntries(
     return [name, relativeError(values, theirs[name] ?? [])];
   }),
 );
+const elu = eluResults(kernels);
+hash.update(JSON.stringify(elu));
 const { instructionSet } = kernels;
-process.stdout.write(JSON.stringify({ instructionSet, errors, hash: hash.digest('hex') }));
+process.stdout.write(JSON.stringify({ instructionSet, errors, elu, hash: hash.digest('hex') }));

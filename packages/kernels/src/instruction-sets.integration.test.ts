@@ -7,12 +7,19 @@ import { addonPath } from './native.js';
 
 const script = fileURLToPath(new URL('instruction-sets.fixture.js', import.meta.url));
 
+interface Found {
+  instructionSet: string;
+  errors: Record<string, number>;
+  elu: { error: number; special: string[] };
+  hash: string;
+}
+
 /** What a process forced to one instruction set finds: its name, the error and hash of each result. */
 function runForced(instructionSet: string) {
   const env = { ...process.env, LVNET_ISA: instructionSet };
   const { stdout, stderr, status } = spawnSync(process.execPath, [script], { env, encoding: 'utf8' });
   assert.equal(status, 0, stderr);
-  return JSON.parse(stdout) as { instructionSet: string; errors: Record<string, number>; hash: string };
+  return JSON.parse(stdout) as Found;
 }
 
 describe('each instruction set in a process of its own', function () {
@@ -26,6 +33,12 @@ describe('each instruction set in a process of its own', function () {
       const found = runForced(instructionSet);
       for (const [name, error] of Object.entries(found.errors))
         assert.ok(error <= 3e-5, `${name} on ${found.instructionSet}: ${String(error)}`);
+      assert.ok(found.elu.error <= 2 ** -23, `ELU is off by ${String(found.elu.error)}`); // an ulp of 1
+      const [kept, large] = [Math.fround(0.7), Math.fround(3e38)].map(String);
+      assert.deepEqual(
+        found.elu.special.map((value) => (Math.abs(Number(value)) < 1e-38 ? '0' : value)),
+        ['-1', '-1', '-1', '0', '0', '0', '0', kept, large, 'Infinity', 'NaN'],
+      );
     });
   }
 
