@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setImmediate } from 'node:timers/promises';
 import { fakeClock } from '@lvnet/core';
 import { exchangeOver, type SessionPort } from './exchange.js';
 import type { ExchangeFact, FromThread, Leaf, ToThread } from './messages.js';
@@ -69,5 +70,54 @@ describe('the main thread of a member, asked for shards', () => {
       { ...fact, isCheck: true },
     ]);
     assert.deepEqual(found.kind === 'reduced' ? found.computed : undefined, [1]);
+  });
+
+  it('lets go of a shard that outlives its seat: it reaches neither the next leaf nor the next request', async () => {
+    const posted: ToThread[] = [];
+    let say: (message: FromThread) => void = () => undefined;
+    const port: SessionPort = {
+      post: (message) => void posted.push(message),
+      listen: (onMessage) => void (say = onMessage),
+      close: () => Promise.resolve(),
+    };
+    const exchange = exchangeOver(
+      port,
+      { worker: 'w1', length: 2, sums: [new SharedArrayBuffer(8), new SharedArrayBuffer(8)] },
+      {
+        foundLife: () => Promise.resolve({ life: 1, step: 0 }),
+        snapshot: () => ({ step: 4, bytes: new Uint8Array() }),
+        onReport: () => undefined,
+      },
+      fakeClock(),
+    );
+    let loaded: () => void = () => undefined;
+    const slowCase = new Promise<void>((resolve) => (loaded = resolve));
+    const late: number[] = [];
+    const lost = exchange.reduce(5, 'before', async (shard, out) => {
+      late.push(shard);
+      await slowCase;
+      out.fill(555);
+      throw new Error('of a seat that is lost');
+    });
+    for (const shard of [0, 1]) say({ kind: 'compute', step: 5, shard, skipped: false, isCheck: false });
+    const evicted = { code: 'MEMBER_EVICTED', details: {}, message: 'too slow', hint: '' } as const;
+    say({ kind: 'failed', id: 1, failure: evicted });
+    await assert.rejects(lost, { code: 'MEMBER_EVICTED' });
+    const found = exchange.reduce(9, 'after', (_, out) => {
+      out.fill(999);
+      return true;
+    });
+    say({ kind: 'compute', step: 9, shard: 0, skipped: false, isCheck: false });
+    await setImmediate();
+    loaded();
+    await setImmediate();
+    const leaves = posted.filter((message): message is Leaf => message.kind === 'leaf');
+    assert.deepEqual(
+      leaves.map(({ step, buffer }) => [step, ...new Float32Array(buffer)]),
+      [[9, 999, 999]],
+    );
+    assert.deepEqual(late, [0]);
+    say({ kind: 'reply', id: 2, reply: { kind: 'reduced', attempt: 0, view, bytesIn: 0, bytesOut: 0 } });
+    assert.equal((await found).kind, 'reduced');
   });
 });

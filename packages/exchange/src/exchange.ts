@@ -178,10 +178,14 @@ export function exchangeOver(
       let busyMs = 0;
       const computed: number[] = [];
       let chain = Promise.resolve();
+      let isGivenUp = false;
+      const isOver = () => isGivenUp;
       const computeOne = async ({ shard, skipped, isCheck }: Compute) => {
+        if (isOver()) return;
         const fromMs = clock.monotonicMs();
         const buffer = leafBuffer(isCheck ? checkLeaf : shard);
         const finite = await compute(shard, new Float32Array(buffer), skipped);
+        if (isOver()) return;
         const ms = clock.monotonicMs() - fromMs;
         const seconds = ms / 1000;
         const isEmpty = skipped || side.isEmpty?.(step, shard) === true;
@@ -191,12 +195,18 @@ export function exchangeOver(
         port.post({ kind: 'leaf', step, shard, buffer, seconds: isEmpty ? null : seconds, finite, isCheck });
       };
       const onFailure = (error: unknown) => {
-        waiting?.reject(asFailure(error));
+        if (!isOver()) waiting?.reject(asFailure(error));
+      };
+      const giveUp = (error: unknown): never => {
+        // A shard that waits for its case goes on behind our back: not where the leaves of the next seat lie.
+        isGivenUp = true;
+        leaves.clear();
+        throw error;
       };
       const reply = await request({ kind: 'reduce', step, weightsSha256 }, (message) => {
         if (message.step !== step) return;
         chain = chain.then(() => computeOne(message)).catch(onFailure);
-      });
+      }).catch(giveUp);
       await chain; // a leaf that came too late for the sum must not be computed into the next step
       if (reply.kind === 'badShard') return reply;
       view = reply.view;
