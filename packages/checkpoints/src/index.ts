@@ -23,5 +23,12 @@ export { nextLife, endLife, readLives, failuresOf } from './lives.js';
 export { checkpointInterval, type IntervalFacts } from './interval.js';
 export { planRetention } from './retention.js';
 export { referTo, referredSteps } from './references.js';
-export { writeSteps, readSteps, readStepLines, type StepLines, type StepRecord } from './step-records.js';
+export {
+  writeSteps,
+  readSteps,
+  readStepLines,
+  storedSteps,
+  type StepLines,
+  type StepRecord,
+} from './step-records.js';
 export { checkChain, type ChainCheck, type RecordedRun } from './chain.js';

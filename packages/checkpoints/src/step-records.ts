@@ -34,6 +34,16 @@ export async function writeSteps(store: Store, run: string, records: readonly St
   await store.append?.(`runs/${run}/steps.jsonl`, text);
 }
 
+/** Whether the record of a step lies in the store, from the names of the parts. */
+export async function storedSteps(store: Store, run: string): Promise<(step: number) => boolean> {
+  const parts: { first: number; count: number }[] = [];
+  for await (const { key } of store.list(folder(run))) {
+    const [, first, count] = /\/(\d+)-(\d+)\.jsonl$/.exec(key) ?? [];
+    if (first !== undefined) parts.push({ first: Number(first), count: Number(count) });
+  }
+  return (step) => parts.some(({ first, count }) => step >= first && step < first + count);
+}
+
 /** What a run's step log holds, as it lies in the store. */
 export interface StepLines {
   /** In the order of the parts; after a restart from a checkpoint steps appear twice. */

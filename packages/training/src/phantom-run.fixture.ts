@@ -93,7 +93,7 @@ export async function trainAlone(
     if (!o.checkpoints.includes(state.step)) continue;
     await writeSteps(store, spec.run, log.upTo(state.step));
     await writeCheckpoint(store, spec.run, toCheckpoint(network, state, spec.stepsPerEpoch));
-    log.written(state.step);
+    log.drop((step) => step <= state.step);
   }
   return state;
 }

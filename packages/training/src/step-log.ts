@@ -8,8 +8,8 @@ export interface StepLog {
   add(record: StepRecord): void;
   /** Records up to and including the step, oldest first. */
   upTo(step: number): readonly StepRecord[];
-  /** The store has everything up to the step. */
-  written(step: number): void;
+  /** The store has the records of these steps. */
+  drop(isStored: (step: number) => boolean): void;
   /** A new life starts after this step. */
   rewind(step: number): void;
 }
@@ -21,8 +21,8 @@ export function createStepLog(): StepLog {
       records.push(record);
     },
     upTo: (step) => records.filter((record) => record.step <= step),
-    written(step) {
-      records = records.filter((record) => record.step > step);
+    drop(isStored) {
+      records = records.filter((record) => !isStored(record.step));
     },
     rewind(step) {
       records = records.filter((record) => record.step <= step);

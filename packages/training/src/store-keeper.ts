@@ -8,6 +8,7 @@ import {
   planRetention,
   readLives,
   referredSteps,
+  storedSteps,
 } from '@lvnet/checkpoints';
 import { systemClock } from '@lvnet/core';
 import type { Network } from '@lvnet/networks';
@@ -60,12 +61,20 @@ export function openStoreKeeper(options: TrainOptions, network: Network, log: St
       lastSeconds.reduce((sum, seconds) => sum + seconds, 0) / Math.max(1, lastSeconds.length);
     return { stepSeconds, copySeconds, ...failures };
   };
+  /** Whoever does not write learns here what the writer has written. */
+  const letGoOfRecords = async (step: number) => {
+    if (log.upTo(step).length > 0) log.drop(await storedSteps(store, spec.run));
+  };
   const keeper = createCheckpointKeeper<TrainingState>({
     async isSettled(step) {
       const isThere = await isCompleteCheckpoint(store, spec.run, step);
       await learn();
-      if (isThere) return 'complete';
-      return !closesEpoch(spec, step) && schedule.isMoot(step) ? 'moot' : 'open';
+      if (isThere) {
+        await letGoOfRecords(step);
+        return 'complete';
+      }
+      if (!closesEpoch(spec, step) && schedule.isMoot(step)) return 'moot';
+      return (await isOutdated(options, step)) ? 'moot' : 'open';
     },
     async write(state, isUrgent) {
       await uploads.upload({
@@ -76,7 +85,7 @@ export function openStoreKeeper(options: TrainOptions, network: Network, log: St
         bytesPerSecond: isUrgent ? null : checkpoint.bytesPerSecond,
         pace: isAdaptive ? await pace() : null,
       });
-      log.written(state.step);
+      log.drop((step) => step <= state.step);
       await learn();
       await dropOld(options);
     },
@@ -116,9 +125,27 @@ export function openStoreKeeper(options: TrainOptions, network: Network, log: St
   };
 }
 
-async function dropOld({ spec, store, checkpoint, referenced }: TrainOptions): Promise<void> {
+async function dropOld(options: TrainOptions): Promise<void> {
+  const { spec, store } = options;
   const steps = await checkpointSteps(store, spec.run);
+  for (const step of await outdatedOf(options, steps)) await deleteCheckpoint(store, spec.run, step);
+}
+
+/**
+ * Whether the checkpoint of this step, which is not there, would not be kept if it were: most likely the writer has had
+ * the time to write it, newer ones, and to delete it before this member asked.
+ */
+async function isOutdated(options: TrainOptions, step: number): Promise<boolean> {
+  const { spec, store } = options;
+  const steps = await checkpointSteps(store, spec.run);
+  if (!steps.some((other) => other > step)) return false;
+  return (await outdatedOf(options, [...steps, step])).includes(step);
+}
+
+async function outdatedOf(
+  { spec, store, checkpoint, referenced }: TrainOptions,
+  steps: readonly number[],
+): Promise<number[]> {
   const replayed = await referredSteps(store, spec.run);
-  const plan = { keep: checkpoint.keep, referenced: await referenced(), replayed };
-  for (const step of planRetention(steps, plan)) await deleteCheckpoint(store, spec.run, step);
+  return planRetention(steps, { keep: checkpoint.keep, referenced: await referenced(steps), replayed });
 }

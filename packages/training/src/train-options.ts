@@ -27,8 +27,8 @@ export interface TrainOptions {
   stop: { signal: AbortSignal; why: () => 'released' | 'leave' };
   /** With a stop rule: the verdict on the epoch that ended with this step, once there is one. */
   verdict: ((step: number) => Promise<{ stop: boolean } | undefined>) | undefined;
-  /** Steps whose checkpoints must stay: those still to be validated, and the best one. */
-  referenced: () => Promise<readonly number[]>;
+  /** Of checkpoints of these steps those that must stay: what is still to be validated, and the best one. */
+  referenced: (steps: readonly number[]) => Promise<readonly number[]>;
   /** Called by every member once the final checkpoint is complete; must be idempotent. */
   finish: (finished: { step: number; epoch: number; digest: string; reason: FinishReason }) => Promise<void>;
   report: (fact: TrainingFact) => void;

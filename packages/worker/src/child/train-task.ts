@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { checkpointSteps } from '@lvnet/checkpoints';
 import { canonicalJson, Failure, sha256Hex } from '@lvnet/core';
 import { putDocument, readJsonIfThere, runKeys, unsuitedFor, type Verdict } from '@lvnet/experiments';
 import type { RunProgress, TrainJob } from '@lvnet/queue';
@@ -42,10 +41,12 @@ export async function trainTask(job: TrainJob, context: TaskContext, stop: TaskS
         ? undefined
         : (step) =>
             step < (start?.step ?? 0) ? Promise.resolve({ stop: false }) : verdictOf(context, job.run, step), // what lies before was for the parent to judge
-    referenced: async () => [
-      ...(start === null ? [] : [start.step]), // the first steps can be done again from nowhere else
-      ...(await referencedSteps(context, job.run, plan.stepsPerEpoch, document.split.validation.length > 0)),
-    ],
+    referenced: async (steps) => {
+      const first = start === null ? [] : [start.step]; // the first steps can be done again from nowhere else
+      if (document.split.validation.length === 0) return first;
+      const ends = steps.filter((step) => step % plan.stepsPerEpoch === 0);
+      return [...first, ...(await referencedOf(context, job.run, ends))];
+    },
     finish: async (finished) => {
       await putDocument(store, runKeys.finished(job.run), { run: job.run, ...finished });
     },
@@ -75,18 +76,15 @@ async function verdictOf({ store }: TaskContext, run: string, step: number): Pro
   return (await readJsonIfThere<Verdict>(store, runKeys.verdict(run, step))) ?? undefined;
 }
 
-/** Epoch ends that wait for their verdict, and the best one so far: their checkpoints must stay. */
-async function referencedSteps(
+/** Of epoch ends those that wait for their verdict, and the best one so far: their checkpoints must stay. */
+async function referencedOf(
   { store }: TaskContext,
   run: string,
-  stepsPerEpoch: number,
-  validated: boolean,
+  epochEnds: readonly number[],
 ): Promise<number[]> {
-  if (!validated) return [];
   const kept: number[] = [];
   let best: number | undefined;
-  for (const step of await checkpointSteps(store, run)) {
-    if (step % stepsPerEpoch !== 0) continue;
+  for (const step of [...epochEnds].sort((a, b) => a - b)) {
     const verdict = await readJsonIfThere<Verdict>(store, runKeys.verdict(run, step));
     if (verdict === null) kept.push(step);
     else best = verdict.best?.step ?? best;
