@@ -7,6 +7,8 @@ import {
   deleteCheckpoint,
   newestSchedule,
   readCheckpoint,
+  readNewest,
+  setAside,
   writeCheckpoint,
   type CheckpointState,
   type Provenance,
@@ -16,7 +18,7 @@ import { endLife, nextLife, readLives } from './lives.js';
 import { referredSteps, referTo } from './references.js';
 import { planRetention } from './retention.js';
 import { readWeights } from './verified.js';
-import { readSteps, writeSteps, type StepRecord } from './step-records.js';
+import { readSteps, storedSteps, writeSteps, type StepRecord } from './step-records.js';
 
 const tensor = (name: string, ...values: number[]): NamedTensor => ({
   name,
@@ -116,12 +118,53 @@ describe('checkpoints', () => {
     assert.equal((await readCheckpoint(store, 'r')).state.step, 4);
   });
 
+  it('are set aside where they do not verify, and can be written again', async () => {
+    await writeCheckpoint(store, 'r', stateAt(4));
+    await writeCheckpoint(store, 'r', stateAt(8));
+    assert.equal(await setAside(store, 'r', 8), false);
+    await store.put('runs/r/checkpoints/8/weights.safetensors', new Uint8Array(8));
+    assert.equal(await setAside(store, 'r', 8), true);
+    assert.deepEqual(await checkpointSteps(store, 'r'), [4]);
+    assert.ok((await store.head('runs/r/checkpoints/8/manifest.damaged.json')) !== undefined);
+    await writeCheckpoint(store, 'r', stateAt(8));
+    assert.equal((await readCheckpoint(store, 'r')).state.step, 8);
+    await deleteCheckpoint(store, 'r', 8);
+    assert.equal(await store.head('runs/r/checkpoints/8/manifest.damaged.json'), undefined);
+  });
+
+  it('may all be damaged: then there is none, and all are named', async () => {
+    await writeCheckpoint(store, 'r', stateAt(4));
+    await store.put('runs/r/checkpoints/4/weights.safetensors', new Uint8Array(8));
+    const { state, skipped } = await readNewest(store, 'r');
+    assert.equal(state, null);
+    assert.deepEqual(
+      skipped.map(({ step }) => step),
+      [4],
+    );
+  });
+
   it('go manifest first', async () => {
     await writeCheckpoint(store, 'r', stateAt(4));
     await deleteCheckpoint(store, 'r', 4);
     const left: string[] = [];
     for await (const { key } of store.list('runs/r/checkpoints/')) left.push(key);
     assert.deepEqual(left, []);
+  });
+});
+
+describe('stored steps', () => {
+  it('are known from the names of the parts', async () => {
+    const store = memoryStore();
+    const record = (step: number): StepRecord => ({
+      ...{ step, epoch: 1, loss: 1, heads: {}, lr: 1, digest: 'd', samples: [], seconds: {} },
+    });
+    await writeSteps(store, 'r', [1, 2, 3].map(record));
+    await writeSteps(store, 'r', [7, 8].map(record));
+    const isStored = await storedSteps(store, 'r');
+    assert.deepEqual(
+      [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((step) => isStored(step)),
+      [1, 2, 3, 7, 8],
+    );
   });
 });
 

@@ -91,18 +91,25 @@ export interface ReadCheckpoint {
  */
 export async function readCheckpoint(store: Store, run: string, step?: number): Promise<ReadCheckpoint> {
   if (step !== undefined) return { ...(await readVerified(store, run, step)), skipped: [] };
-  const skipped: { step: number; reason: string }[] = [];
+  const { state, manifest, skipped } = await readNewest(store, run);
+  if (state === null) throw absent(store, run, undefined, skipped);
+  return { state, manifest, skipped };
+}
+
+type Newest = ReadCheckpoint | { state: null; manifest: null; skipped: ReadCheckpoint['skipped'] };
+
+/** The newest checkpoint that verifies, if one does. */
+export async function readNewest(store: Store, run: string): Promise<Newest> {
+  const skipped: ReadCheckpoint['skipped'] = [];
   for (const candidate of (await checkpointSteps(store, run)).reverse()) {
     try {
       return { ...(await readVerified(store, run, candidate)), skipped };
     } catch (error) {
-      const failure = asFailure(error);
-      const lost = failure.code === 'CHECKPOINT_CORRUPT' || failure.code === 'CHECKPOINT_NOT_FOUND';
-      if (!lost) throw error;
-      skipped.push({ step: candidate, reason: failure.message });
+      if (!isLost(error)) throw error;
+      skipped.push({ step: candidate, reason: asFailure(error).message });
     }
   }
-  throw absent(store, run, undefined, skipped);
+  return { state: null, manifest: null, skipped };
 }
 
 /** Steps whose manifest is there, in order. */
@@ -156,6 +163,31 @@ export async function deleteCheckpoint(store: Store, run: string, step: number):
   await store.delete(manifestKey(run, step));
   for await (const { key } of store.list(`${checkpointFolder(run, step)}/`)) await store.delete(key);
 }
+
+/**
+ * Takes a checkpoint that does not verify out of the run, so that it is written again when training comes to its step,
+ * and that retention does not count it. Its manifest stays beside it under another name.
+ *
+ * @returns false where it does verify: whoever found it damaged was told so by the way
+ */
+export async function setAside(store: Store, run: string, step: number): Promise<boolean> {
+  try {
+    await readVerified(store, run, step);
+    return false;
+  } catch (error) {
+    if (!isLost(error)) throw error;
+  }
+  const manifest = await store.get(manifestKey(run, step)).catch(() => undefined);
+  if (manifest !== undefined)
+    await store.put(`${checkpointFolder(run, step)}/manifest.damaged.json`, manifest);
+  await store.delete(manifestKey(run, step));
+  return true;
+}
+
+const isLost = (error: unknown): boolean => {
+  const { code } = asFailure(error);
+  return code === 'CHECKPOINT_CORRUPT' || code === 'CHECKPOINT_NOT_FOUND';
+};
 
 async function readVerified(
   store: Store,

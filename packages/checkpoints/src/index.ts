@@ -11,6 +11,8 @@ export {
   isCompleteCheckpoint,
   newestSchedule,
   deleteCheckpoint,
+  setAside,
+  readNewest,
   type CheckpointState,
   type Provenance,
   type ReadCheckpoint,

@@ -41,6 +41,7 @@ export const failureCodes = {
   CHECKPOINT_CORRUPT: 'fault',
   START_LOST: 'fault',
   CHECKPOINT_NOT_FOUND: 'mistake',
+  CHECKPOINT_AWAITED: 'fault',
   CASE_CORRUPT: 'fault',
   DISK_FULL: 'fault',
   // redis, exchange, cluster

@@ -4,6 +4,14 @@ import type { Job } from './jobs.js';
 import { afterFailure } from './patience.js';
 
 const prepare: Job = { kind: 'prepare', run: 'r', case: '1' };
+const validate: Job = {
+  kind: 'validate',
+  subject: 'case',
+  run: 'r',
+  step: 8,
+  split: 'validation',
+  case: '1',
+};
 const train: Job = { kind: 'train', run: 'r', slot: 0 };
 
 /** How often a job is tried when every attempt fails so; Infinity beyond a hundred. */
@@ -26,6 +34,8 @@ describe('patience with a failing job', () => {
     { job: train, codes: ['CHILD_DIED'], tried: Infinity, why: 'its run decides when it ends' },
     { job: prepare, codes: ['STORE_UNREACHABLE'], tried: Infinity, why: 'the store comes back' },
     { job: prepare, codes: ['STORE_FULL'], tried: Infinity, why: 'somebody makes room' },
+    { job: validate, codes: ['CHECKPOINT_AWAITED'], tried: Infinity, why: 'training writes it again' },
+    { job: validate, codes: ['CHECKPOINT_CORRUPT'], tried: 6, why: 'nobody does it again' },
     { job: prepare, codes: ['CANCELLED'], tried: Infinity, why: 'its workers went away' },
     {
       job: prepare,

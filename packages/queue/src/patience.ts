@@ -30,6 +30,7 @@ const passing: ReadonlySet<FailureCode> = new Set<FailureCode>([
   'STORE_UNREACHABLE',
   'STORE_FULL',
   'REDIS_UNREACHABLE',
+  'CHECKPOINT_AWAITED',
 ]);
 
 /** Trying again cannot mend what the user has to mend. */

@@ -1,4 +1,4 @@
-import { nextLife, readCheckpoint } from '@lvnet/checkpoints';
+import { nextLife, readCheckpoint, readNewest, setAside } from '@lvnet/checkpoints';
 import { asFailure, Failure, invariant, sleep, systemClock } from '@lvnet/core';
 import { openExchange, retryIn, type Exchange, type Seat } from '@lvnet/exchange';
 import { buildNetwork, type Network } from '@lvnet/networks';
@@ -96,17 +96,18 @@ function mostPending({ gradientLength, statisticsLength }: Network): number {
 /** Where a life and a seat in it start from. */
 function createFounding({ spec, store, report }: TrainOptions, network: Network) {
   let founded: TrainingState | undefined;
-  const newest = async (): Promise<TrainingState> => {
-    try {
-      const { state, skipped } = await readCheckpoint(store, spec.run);
-      for (const { step, reason } of skipped) {
-        report({ kind: 'note', text: `checkpoint ${String(step)} was left out: ${reason}` });
-      }
-      return fromCheckpoint(network, state);
-    } catch (error) {
-      if (asFailure(error).code === 'CHECKPOINT_NOT_FOUND') return startState(network, spec, store);
-      throw error;
+  /** What does not verify is done and written again. */
+  const leaveOut = async (skipped: readonly { step: number; reason: string }[]) => {
+    for (const { step, reason } of skipped) {
+      if (step === startStepOf(spec)) continue; // nothing comes before it: startState tells of it
+      report({ kind: 'note', text: `checkpoint ${String(step)} was left out: ${reason}` });
+      await setAside(store, spec.run, step);
     }
+  };
+  const newest = async (): Promise<TrainingState> => {
+    const found = await readNewest(store, spec.run);
+    await leaveOut(found.skipped);
+    return found.state === null ? startState(network, spec, store) : fromCheckpoint(network, found.state);
   };
   return {
     async hasLived(): Promise<boolean> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { checkpointSteps } from '@lvnet/checkpoints';
 import { hashDataset, type RunStatus } from '@lvnet/coordinator';
-import type { Experiment, RunSplit } from '@lvnet/experiments';
+import { runKeys, type Experiment, type RunSplit } from '@lvnet/experiments';
 import { openStore } from '@lvnet/store';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
 import { temporaryFolder } from '../support/data.js';
@@ -74,6 +74,38 @@ describe('a damaged store', function () {
     const last = await cluster.until(run, 'it ends', limitMs, (s) => s.state === 'done');
     assert.ok(tells(last, new RegExp(`checkpoint ${String(newest)} was left out: .*damaged: its SHA-256`)));
     assert.equal(last.digest, undisturbed);
+  });
+
+  it('that waits for its validation does not end the run: it is written again, then validated', async () => {
+    const scans = await hashDataset({}, join(folder.path(), 'scans'));
+    const judged = { ...split, validation: scans.slice(1, 2) };
+    const epochsOnly = { ...experiment, checkpoint: { ...experiment.checkpoint, everySteps: 1_000 } };
+    let run = '';
+    {
+      await using cluster = await start('judged');
+      run = await cluster.submit(epochsOnly, judged);
+      await cluster.until(run, 'checkpoints', limitMs, (s) => (s.checkpoint?.step ?? 0) >= 10);
+    }
+    const root = join(folder.path(), 'judged/store');
+    const store = await openStore(pathToFileURL(root).href);
+    const newest = (await checkpointSteps(store, run)).at(-1) ?? 0;
+    await store.delete(runKeys.verdict(run, newest));
+    for (const item of judged.validation)
+      await store.delete(runKeys.caseResult(run, newest, 'validation', item.case));
+    const path = join(root, 'runs', run, 'checkpoints', String(newest), 'weights.safetensors');
+    const bytes = await readFile(path);
+    await writeFile(path, bytes.subarray(0, bytes.length - 4));
+    await using cluster = await start('judged');
+    const last = await cluster.until(
+      run,
+      'it ends',
+      limitMs,
+      (s) => s.state === 'done' || s.state === 'failed',
+    );
+    assert.equal(last.state, 'done', last.reason ?? '');
+    assert.ok(tells(last, new RegExp(`checkpoint ${String(newest)} was left out: .*damaged: it has`)));
+    assert.equal(last.digest, undisturbed);
+    assert.ok((await store.head(runKeys.verdict(run, newest))) !== undefined, 'it was validated after all');
   });
 
   it('without space: training goes on and says so, and once there is space nothing is missing', async function () {

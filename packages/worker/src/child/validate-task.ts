@@ -1,5 +1,5 @@
-import { checkpointFolder, readWeights } from '@lvnet/checkpoints';
-import { invariant } from '@lvnet/core';
+import { checkpointFolder, checkpointSteps, readWeights } from '@lvnet/checkpoints';
+import { asFailure, Failure, invariant } from '@lvnet/core';
 import { evaluateCase } from '@lvnet/evaluation';
 import {
   networkConfigOf,
@@ -11,6 +11,7 @@ import {
 } from '@lvnet/experiments';
 import type { ValidateJob } from '@lvnet/queue';
 import { encodeSafetensors } from '@lvnet/safetensors';
+import type { Store } from '@lvnet/store';
 import { modelOf, predictCase, type Model } from '@lvnet/training';
 import { loadPrepared, restoreMask, sourceLabel, type PreparedCase } from '@lvnet/volumes';
 import { readPlan, readRunDocument, type TaskContext } from './context.js';
@@ -57,10 +58,28 @@ let loaded: { key: string; model: Model } | undefined;
 async function loadModel({ store }: TaskContext, document: RunDocument, step: number): Promise<Model> {
   const key = `${document.run}@${String(step)}`;
   if (loaded?.key === key) return loaded.model;
-  const { weights } = await readWeights(store, checkpointFolder(document.run, step));
+  const { weights } = await readWeights(store, checkpointFolder(document.run, step)).catch(
+    async (error: unknown) => {
+      throw await awaitedInstead(store, document.run, step, asFailure(error));
+    },
+  );
   const model = modelOf(networkConfigOf(document.experiment), weights);
   loaded = { key, model };
   return model;
+}
+
+/**
+ * The newest checkpoint, damaged or already left out as it is, comes again: training starts again before it. One that
+ * training has passed does not.
+ */
+async function awaitedInstead(store: Store, run: string, step: number, failure: Failure): Promise<Failure> {
+  const isLost = failure.code === 'CHECKPOINT_CORRUPT' || failure.code === 'CHECKPOINT_NOT_FOUND';
+  if (!isLost || (await store.head(runKeys.finished(run))) !== undefined) return failure;
+  if ((await checkpointSteps(store, run)).some((other) => other > step)) return failure;
+  const message = `Checkpoint ${String(step)} cannot be used: ${failure.message}`;
+  const hint =
+    'It is waited for: a run that starts again does its steps again from the newest one that verifies.';
+  return new Failure('CHECKPOINT_AWAITED', { run, step }, { message, hint, cause: failure });
 }
 
 /** The slice with most liver, for the report's pictures. */
