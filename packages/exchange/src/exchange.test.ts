@@ -20,7 +20,7 @@ async function answersTo(
     if (message.kind === 'leaf' && leaves.length === asked.length)
       say({ kind: 'reply', id: 1, reply: { kind: 'reduced', attempt: 0, view, bytesIn: 0, bytesOut: 0 } });
     if (message.kind !== 'request') return;
-    for (const one of asked) say({ kind: 'compute', step: 5, ...one });
+    for (const one of asked) say({ kind: 'compute', step: 5, attempt: 2, ...one });
   };
   const port: SessionPort = {
     post: onRequest,
@@ -53,11 +53,11 @@ describe('the main thread of a member, asked for shards', () => {
   it('tells how long they took, but of those with nothing to compute', async () => {
     const { leaves } = await answersTo([own(1), { ...own(2), skipped: true }, own(3)]);
     assert.deepEqual(
-      leaves.map(({ shard, seconds }) => [shard, seconds]),
+      leaves.map(({ attempt, shard, seconds }) => [attempt, shard, seconds]),
       [
-        [1, 2],
-        [2, null],
-        [3, null],
+        [2, 1, 2],
+        [2, 2, null],
+        [2, 3, null],
       ],
     );
   });
@@ -99,7 +99,8 @@ describe('the main thread of a member, asked for shards', () => {
       out.fill(555);
       throw new Error('of a seat that is lost');
     });
-    for (const shard of [0, 1]) say({ kind: 'compute', step: 5, shard, skipped: false, isCheck: false });
+    for (const shard of [0, 1])
+      say({ kind: 'compute', step: 5, attempt: 0, shard, skipped: false, isCheck: false });
     const evicted = { code: 'MEMBER_EVICTED', details: {}, message: 'too slow', hint: '' } as const;
     say({ kind: 'failed', id: 1, failure: evicted });
     await assert.rejects(lost, { code: 'MEMBER_EVICTED' });
@@ -107,7 +108,7 @@ describe('the main thread of a member, asked for shards', () => {
       out.fill(999);
       return true;
     });
-    say({ kind: 'compute', step: 9, shard: 0, skipped: false, isCheck: false });
+    say({ kind: 'compute', step: 9, attempt: 0, shard: 0, skipped: false, isCheck: false });
     await setImmediate();
     loaded();
     await setImmediate();

@@ -180,7 +180,7 @@ export function exchangeOver(
       let chain = Promise.resolve();
       let isGivenUp = false;
       const isOver = () => isGivenUp;
-      const computeOne = async ({ shard, skipped, isCheck }: Compute) => {
+      const computeOne = async ({ attempt, shard, skipped, isCheck }: Compute) => {
         if (isOver()) return;
         const fromMs = clock.monotonicMs();
         const buffer = leafBuffer(isCheck ? checkLeaf : shard);
@@ -192,7 +192,8 @@ export function exchangeOver(
         busyMs += ms;
         if (!isCheck) computed.push(shard);
         side.onReport({ kind: 'computed', step, shard, seconds, isCheck });
-        port.post({ kind: 'leaf', step, shard, buffer, seconds: isEmpty ? null : seconds, finite, isCheck });
+        const told = isEmpty ? null : seconds;
+        port.post({ kind: 'leaf', step, attempt, shard, buffer, seconds: told, finite, isCheck });
       };
       const onFailure = (error: unknown) => {
         if (!isOver()) waiting?.reject(asFailure(error));

@@ -2,7 +2,7 @@ import { takenMessage, type Context } from './context.js';
 import type { CurrentStep } from './current-step.js';
 import type { Evidence } from './evidence.js';
 import { speculate } from './speculate.js';
-import { isSkipped, shardsOf, type View } from './view.js';
+import { attemptOf, isSkipped, shardsOf, type View } from './view.js';
 
 /** How many leaves the main thread has at a time: the next one waits for it, so that it never waits. */
 const handedOut = 2;
@@ -47,11 +47,14 @@ export function createHandingOut(context: Context): HandingOut {
     const isIdle = asked.size === 0 && !now.isChecking && context.progress.done === own.length;
     now.idleSinceMs = isIdle ? (now.idleSinceMs ?? clock.monotonicMs()) : undefined;
   };
+  const attemptNow = (step: number): number =>
+    context.view === undefined ? 0 : attemptOf(context.view, step);
   const ask = ({ asked, exchange, isChecking }: CurrentStep, shard: number): void => {
     if (asked.size === 0 && !isChecking) context.progress.startedMs = clock.monotonicMs();
     asked.add(shard);
-    const skipped = context.view !== undefined && isSkipped(context.view, shard, exchange.step);
-    send({ kind: 'compute', step: exchange.step, shard, skipped, isCheck: false });
+    const { step } = exchange;
+    const skipped = context.view !== undefined && isSkipped(context.view, shard, step);
+    send({ kind: 'compute', step, attempt: attemptNow(step), shard, skipped, isCheck: false });
   };
   /** What a member computes for the sum anyway needs no computing for the check, the first time. */
   const needsCheck = (
@@ -67,7 +70,9 @@ export function createHandingOut(context: Context): HandingOut {
     if (checking === undefined) return;
     if (asked.size === 0) context.progress.startedMs = clock.monotonicMs();
     now.isChecking = true;
-    send({ kind: 'compute', step: exchange.step, shard: checking.shard, skipped: false, isCheck: true });
+    const { step } = exchange;
+    const { shard } = checking;
+    send({ kind: 'compute', step, attempt: attemptNow(step), shard, skipped: false, isCheck: true });
   };
   const help = async (
     now: CurrentStep,

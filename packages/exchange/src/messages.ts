@@ -75,6 +75,8 @@ export type ToThread =
 export interface Leaf {
   kind: 'leaf';
   step: number;
+  /** Which it was asked for in: one that came to nothing may have been so because of this shard. */
+  attempt: number;
   shard: number;
   buffer: SharedArrayBuffer;
   /** null: there was nothing to compute. */
@@ -88,7 +90,8 @@ export interface Leaf {
 export type FromThread =
   | { kind: 'reply'; id: number; reply: Replies[keyof Replies] }
   | { kind: 'failed'; id: number; failure: FailureText }
-  | { kind: 'compute'; step: number; shard: number; skipped: boolean; isCheck: boolean }
+  /** `attempt`: of the step, as this member knows it; comes back with the leaf. */
+  | { kind: 'compute'; step: number; attempt: number; shard: number; skipped: boolean; isCheck: boolean }
   /** Does the main thread still take messages? */
   | { kind: 'ping' }
   | { kind: 'found' }

@@ -12,7 +12,7 @@ import type { Leaf, Replies } from './messages.js';
 import { createRetrying } from './retrying.js';
 import { createStepExchange, type StepExchange } from './step-exchange.js';
 import type { TensorKey } from './tensor-keys.js';
-import { badShards, followedSteps, isSkipped, type View } from './view.js';
+import { badShards, followedSteps, isOutdatedLeaf, isSkipped, type View } from './view.js';
 import { createWatching } from './watching.js';
 
 const lookAroundMs = 100;
@@ -245,7 +245,7 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
         isReducing = false;
       }
     },
-    leaf({ step, shard, buffer, seconds, finite, isCheck }) {
+    leaf({ step, attempt, shard, buffer, seconds, finite, isCheck }) {
       if (current?.exchange.step !== step) return;
       const { asked, exchange, poisoned, checking } = current;
       const values = new Float32Array(buffer);
@@ -254,7 +254,12 @@ export function createStepping(context: Context, buckets: readonly Bucket[]): St
       if (seconds !== null) context.leafTimes.add(seconds);
       const isBusy = asked.size > 0 || current.isChecking;
       context.progress.startedMs = isBusy ? clock.monotonicMs() : undefined;
-      const skipped = context.view !== undefined && isSkipped(context.view, shard, step);
+      const { view } = context;
+      if (!isCheck && view !== undefined && isOutdatedLeaf(view, { shard, step, attempt }, worker)) {
+        context.wake(); // and asked for again, if it is still this member's
+        return;
+      }
+      const skipped = view !== undefined && isSkipped(view, shard, step);
       // Said before it is sent: whoever gets the leaf can hear what its sender said of it.
       const isCompared = finite && !skipped && shard === checking?.shard;
       const isSteady = !isCompared || checking.found(values);

@@ -6,6 +6,7 @@ import {
   badShards,
   computerOf,
   firstView,
+  isOutdatedLeaf,
   isSkipped,
   memberOf,
   ownerOf,
@@ -138,6 +139,22 @@ describe('views', () => {
       [0, 0, 0, 1, 1, 1],
       'as many as followers may be behind',
     );
+  });
+
+  it('tell which leaves came too late: those of shards that were taken away since they were asked for', () => {
+    const barred = { shard: 1, worker: 'a', why: 'not finite', loss: null } as const;
+    const next = withSkipped(withBarred(abc, 11, barred, 'id2'), 11, 4, 'id3');
+    const isOutdated = (worker: string, shard: number, attempt: number) =>
+      isOutdatedLeaf(next, { shard, step: 11, attempt }, worker);
+    assert.deepEqual(
+      [isOutdated('a', 1, 0), isOutdated('a', 1, 2), isOutdated('b', 1, 0)],
+      [true, false, false],
+    );
+    assert.deepEqual(
+      [isOutdated('b', 4, 1), isOutdated('b', 4, 2), isOutdated('b', 0, 0)],
+      [true, false, false],
+    );
+    assert.equal(isOutdatedLeaf(next, { shard: 4, step: 12, attempt: 0 }, 'b'), false);
   });
 
   it('leave a leaf with its member when all are barred', () => {

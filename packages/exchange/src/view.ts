@@ -183,6 +183,17 @@ export function rebalanced(
 export const isSkipped = (view: View, shard: number, step: number): boolean =>
   retryIn(view, step)?.skip.includes(shard) === true;
 
+/**
+ * Whether a leaf that was asked for in this attempt is not to be used: since then its shard is left out, or to be computed
+ * by somebody else.
+ */
+export const isOutdatedLeaf = (
+  view: View,
+  { shard, step, attempt }: { shard: number; step: number; attempt: number },
+  worker: string,
+): boolean =>
+  attemptOf(view, step) !== attempt && (isSkipped(view, shard, step) || isBarred(view, shard, step, worker));
+
 /** The next view, in which a step is done again with somebody barred from a shard. */
 export function withBarred(view: View, step: number, barred: Omit<Barred, 'attempt'>, id: string): View {
   const { attempt, barred: before, skip } = retryOf(view, step);
