@@ -1,4 +1,4 @@
-import { contradictionOf, multipleWords, networkOf } from '@lvnet/networks/description';
+import { contradictionOf, multipleWords, networkOf, singleValueNorm } from '@lvnet/networks/description';
 import type { Experiment } from './experiment.js';
 import type { Problem } from './problems.js';
 
@@ -44,6 +44,11 @@ export function contradictionsOf(experiment: Experiment): Problem[] {
     training.shards,
     `must divide training.batch, which is ${String(training.batch)}`,
   );
+  const shapes = ['data.patch', 'network', 'training.shards'];
+  if (problems.every(({ path }) => !shapes.includes(path))) {
+    const norm = singleValueNorm(network, data.patch, training.batch / training.shards);
+    claim(norm === undefined, 'data.patch', data.patch, singleValueRule(experiment, norm ?? ''));
+  }
   claim(
     workers.min <= workers.max,
     'workers.min',
@@ -73,6 +78,13 @@ export function contradictionsOf(experiment: Experiment): Problem[] {
 function etaRule(network: Experiment['network'], headCount: number): string {
   if (network.name !== 'lv-net') return `must be left out: ${network.name} has no deep supervision`;
   return `needs ${String(headCount)} weights, one per head, because network.levels is ${String(network.levels)}`;
+}
+
+/** Judged by what a full shard gets. */
+function singleValueRule({ network, training: { shards } }: Experiment, norm: string): string {
+  const levels = network.name === 'lv-net' ? ', fewer network.levels' : '';
+  const samples = shards > 1 ? 'fewer training.shards' : 'a larger training.batch';
+  return `batch statistics of ${norm} would come from a single value per channel; use larger sizes${levels} or ${samples}`;
 }
 
 /** Not wrong, but worth a word before hours are spent. */

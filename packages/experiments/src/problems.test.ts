@@ -160,6 +160,40 @@ describe('contradictions in an experiment', () => {
     });
   }
 
+  const single = /from a single value per channel; use larger sizes.* or fewer training\.shards/;
+  const alone: [string, string, string, RegExp][] = [
+    ['lv-net', '[16, 16, 16]', '{ batch: 2, shards: 2 }', /down3\.bn .*, fewer network\.levels or/],
+    ['lv-net', '[16, 16, 16]', '{ batch: 4 }', single],
+    ['v-net', '[16, 16, 16]', '{ batch: 2, shards: 2 }', single],
+    ['u-net', '[1, 16, 16]', '{ batch: 1 }', /down4\.bn1 .*; use larger sizes or a larger training\.batch/],
+  ];
+  for (const [name, patch, training, message] of alone) {
+    it(`data.patch ${patch} of ${name} with shards of one sample, training ${training}`, () => {
+      const failure = failureOf(
+        `data: { root: /x, patch: ${patch} }\nnetwork: { name: ${name} }\ntraining: ${training}`,
+      );
+      const paths = problemsOf(failure).map((problem) => problem.path);
+      assert.deepEqual([failure.code, paths], ['EXPERIMENT_CONTRADICTORY', ['data.patch']]);
+      assert.match(failure.message, message);
+    });
+  }
+
+  it('none where every batch norm sees two values, or there is none', () => {
+    for (const [network, patch, training] of [
+      ['name: lv-net', '[16, 16, 16]', 'batch: 2, shards: 1'],
+      ['name: lv-net', '[16, 16, 16]', 'batch: 8, shards: 4'],
+      ['name: lv-net', '[16, 16, 32]', 'batch: 2, shards: 2'],
+      ['name: v-net', '[16, 16, 16]', 'batch: 4, shards: 2'],
+      ['name: u-net', '[2, 16, 16]', 'batch: 1'],
+      ['name: 3d-u-net', '[1, 1, 1]', 'batch: 1'],
+    ]) {
+      const text = `data: { root: /x, patch: ${String(patch)} }\nnetwork: { ${String(network)} }\ntraining: { ${String(training)} }`;
+      assert.equal(parseExperiment(text).data.root, '/x');
+    }
+    const shallow = `data: { root: /x, patch: [16, 16, 16] }\nnetwork: { levels: 4 }\nloss: { eta: [1, 1, 1] }`;
+    assert.equal(parseExperiment(shallow).training.shards, 4);
+  });
+
   it('none where each network gets what it takes', () => {
     for (const [name, patch] of [
       ['u-net', '[1, 512, 512]'],

@@ -9,5 +9,6 @@ export { checkInput, multipleWords } from './input.js';
 export { describe, type InputSize, type LayerDescription, type NetworkDescription } from './describe.js';
 export { deviceKinds, memoryOf, type DeviceKind, type MemoryEstimate } from './memory.js';
 export { largestFit, type LargestFit } from './fit.js';
+export { singleValueNorm } from './single-value.js';
 export { countTable1, paperTable1, paperTable3 } from './paper.js';
 export { lengthOf, type ParameterSpec } from './parameters.js';

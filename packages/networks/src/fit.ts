@@ -2,8 +2,9 @@ import type { Triple } from '@lvnet/kernels';
 import type { NetworkConfig } from './config.js';
 import { networkOf } from './definitions.js';
 import { memoryOf, type DeviceKind } from './memory.js';
+import { singleValueNorm } from './single-value.js';
 
-/** What a device with so much memory can train; null where not even the smallest fits. */
+/** What a device with so much memory can train; null where not even the smallest that trains fits. */
 export interface LargestFit {
   /** LV-Net's epsilon, all else as given. */
   expansionRate: number | null;
@@ -21,15 +22,18 @@ export function largestFit(
 ): LargestFit {
   const fits = (c: NetworkConfig, s: Triple, samples = 1) =>
     memoryOf(c, s, samples)[device].trainingBytes <= bytes;
+  const trains = (s: Triple, samples = 1) => singleValueNorm(config, s, samples) === undefined;
   const { multiple, leastSize } = networkOf(config);
   const step = Math.max(multiple.sizes[1], multiple.sizes[2], 8);
   const square = (edge: number): Triple => [size[0], edge * step, edge * step];
-  const edge = largest(Math.floor(4096 / step), (n) => n * step < leastSize || fits(config, square(n)));
+  const isLarge = (edge: number) => edge * step >= leastSize && trains(square(edge));
+  const edge = largest(Math.floor(4096 / step), (n) => !isLarge(n) || fits(config, square(n)));
+  const samples = largest(1024, (n) => fits(config, size, n));
   return {
     expansionRate:
       config.name === 'lv-net' ? largest(16, (n) => fits({ ...config, expansionRate: n }, size)) : null,
-    samples: largest(1024, (n) => fits(config, size, n)),
-    patch: edge === null || edge * step < leastSize ? null : square(edge),
+    samples: samples === null || !trains(size, samples) ? null : samples,
+    patch: edge === null || !isLarge(edge) ? null : square(edge),
   };
 }
 

@@ -12,6 +12,7 @@ import { networkOf } from './definitions.js';
 import { checkInput, withChannels } from './input.js';
 import type { Network } from './network.js';
 import { engineShape, lengthOf } from './parameters.js';
+import { singleValueNorm } from './single-value.js';
 import { forward } from './tensor-layers.js';
 import { valuesOf, type Weights } from './weights.js';
 
@@ -125,6 +126,8 @@ function checkShard(
   if (eta.length !== heads) {
     refuse(`The network has ${String(heads)} heads to supervise, eta has ${String(eta.length)} weights.`);
   }
+  const norm = singleValueNorm(network.config, [slices, rows, columns], samples);
+  if (norm !== undefined) throw singleValue(norm);
 }
 
 /** Weights of the heads from coarse to fine: the paper's first eta belongs to the coarsest head. */
@@ -148,7 +151,6 @@ function flatStatistics(network: Network, seen: ReadonlyMap<string, BatchStatist
     if (spec.kind !== 'runningMean' && spec.kind !== 'runningVariance') continue;
     const statistics = seen.get(spec.name.slice(0, spec.name.lastIndexOf('.')));
     if (statistics === undefined) throw new Error(`no statistics came from ${spec.name}`);
-    if (statistics.count < 2) throw oneValue(spec.name);
     const unbiased = statistics.count / (statistics.count - 1);
     const values =
       spec.kind === 'runningMean' ? statistics.mean : statistics.variance.map((v) => v * unbiased);
@@ -158,12 +160,12 @@ function flatStatistics(network: Network, seen: ReadonlyMap<string, BatchStatist
   return flat;
 }
 
-function oneValue(name: string): Failure {
+function singleValue(norm: string): Failure {
   return new Failure(
     'SHAPE_MISMATCH',
-    { name },
+    { name: norm },
     {
-      message: `Batch statistics of ${name} would come from a single value per channel.`,
+      message: `Batch statistics of ${norm} would come from a single value per channel.`,
       hint: 'Use a larger data.patch, fewer network.levels or fewer training.shards.',
     },
   );

@@ -3,10 +3,10 @@ import { parseExperiment } from '@lvnet/experiments';
 import { memoryOf } from '@lvnet/networks/description';
 import { checkFit } from './fit.js';
 
-const experimentOf = (batch: number, shards: number, engine = 'auto') =>
+const experimentOf = (batch: number, shards: number, engine = 'auto', patch = [16, 256, 256]) =>
   parseExperiment(
     JSON.stringify({
-      ...{ data: { root: '.' }, training: { batch, shards }, network: { name: 'lv-net' } },
+      ...{ data: { root: '.', patch }, training: { batch, shards }, network: { name: 'lv-net' } },
       workers: { engine },
     }),
   );
@@ -41,6 +41,26 @@ describe('whether an experiment fits', () => {
         checkFit(other, more - 1);
       },
       { code: 'MEMORY_TOO_SMALL' },
+    );
+  });
+
+  it('names nothing whose batch norms would see a single value', () => {
+    const bytesOf = (edge: number, samples: number) =>
+      memoryOf(one.network, [16, edge, edge], samples).native.trainingBytes;
+    const available = bytesOf(32, 1) - 1;
+    assert.ok(bytesOf(16, 1) < available);
+    assert.throws(
+      () => {
+        checkFit(one, available);
+      },
+      { hint: /^What would fit: no patch/ },
+    );
+    const small = experimentOf(4, 2, 'auto', [16, 16, 16]);
+    assert.throws(
+      () => {
+        checkFit(small, bytesOf(16, 2) - 1);
+      },
+      { hint: /^What would fit: no patch/ },
     );
   });
 
