@@ -77,7 +77,7 @@ export function contradictionsOf(experiment: Experiment): Problem[] {
 
 function etaRule(network: Experiment['network'], headCount: number): string {
   if (network.name !== 'lv-net') return `must be left out: ${network.name} has no deep supervision`;
-  return `needs ${String(headCount)} weights, one per head, because network.levels is ${String(network.levels)}`;
+  return `needs ${String(headCount)} weights, one per head, because network.levels is ${String(network.levels)}; zeros switch heads off`;
 }
 
 /** Judged by what a full shard gets. */

@@ -21,8 +21,12 @@ const dataSchema = z.strictObject({
 });
 
 const lossSchema = z.strictObject({
-  /** Weights of the deep-supervision heads: levels - 1 of them in LV-Net, none in the others. */
-  eta: z.array(z.number().min(0)).optional(),
+  eta: z
+    .array(z.number().min(0))
+    .describe(
+      'Weights of the deep-supervision heads: levels - 1 of them in LV-Net, none in the others. Zeros switch heads off.',
+    )
+    .optional(),
   order: z.enum(['coarse-to-fine', 'fine-to-coarse']).default('coarse-to-fine'),
 });
 

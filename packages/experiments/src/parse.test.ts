@@ -98,7 +98,10 @@ describe('an experiment', () => {
 
   it('describes itself to editors', () => {
     const schema = experimentJsonSchema() as {
-      properties: Record<string, { anyOf?: { properties: object }[] }>;
+      properties: Record<
+        string,
+        { anyOf?: { properties: object }[]; properties?: Record<string, { description?: string }> }
+      >;
       required: string[];
     };
     assert.deepEqual(Object.keys(schema.properties), Object.keys(everything));
@@ -107,6 +110,8 @@ describe('an experiment', () => {
     assert.deepEqual(networks[0], Object.keys(everything.network));
     assert.deepEqual(networks[2], ['name', 'baseWidth', 'context', 'classes', 'weights']);
     assert.deepEqual(schema.required, ['data']);
+    const loss = schema.properties['loss']?.properties ?? {};
+    assert.match(loss['eta']?.description ?? '', /Zeros switch heads off\.$/);
     const shipped = new URL('../../../examples/experiment.schema.json', import.meta.url);
     assert.deepEqual(JSON.parse(readFileSync(shipped, 'utf8')), schema, 'run: npm run schema');
   });

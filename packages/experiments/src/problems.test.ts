@@ -106,7 +106,7 @@ describe('what is wrong with an experiment', () => {
 describe('contradictions in an experiment', () => {
   const cases: [string, string, RegExp][] = [
     ['network: { levels: 4 }', 'loss.eta', /needs 3 weights.*network\.levels is 4/],
-    ['loss: { eta: [1] }', 'loss.eta', /needs 4 weights/],
+    ['loss: { eta: [1] }', 'loss.eta', /needs 4 weights.*; zeros switch heads off/],
     ['network: { levels: 6 }\nloss: { eta: [1, 1, 1, 1, 1] }', 'data.patch', /divide by 32/],
     ['network: { name: v-net }\nloss: { eta: [0.5] }', 'loss.eta', /left out: v-net has no deep supervision/],
     [
