@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOfRun } from '@lvnet/experiments';
 import { runIdOf, type RunDocument } from '@lvnet/experiments';
@@ -212,6 +212,14 @@ describe('lvnet audit, fork and diff, on a run of a local cluster', function () 
     assert.match(other.message, /has shape \[2, 1, 3, 3, 3\]; the network needs \[2, 1, 5, 5, 5\]/);
     assert.equal((await dryRun('network.weights=nobody@last')).code, 'RUN_NOT_FOUND');
     assert.equal((await dryRun('network.weights=none.safetensors')).code, 'FILE_NOT_FOUND');
+    await mkdir(folder.path('given'));
+    for (const name of ['given/weights.pt', 'weights.pt']) {
+      await writeFile(folder.path(name), 'what a pickle holds');
+      const file = await dryRun(`network.weights=${name}`);
+      assert.equal(file.code, 'ARGUMENT_INVALID');
+      assert.match(file.message, /weights\.pt\) is a file whose name does not end in \.safetensors/);
+    }
+    assert.deepEqual(await readdir(folder.path('given')), ['weights.pt']);
     const typo = await dryRun('network.weigths=proven');
     assert.match(typo.message, /network\.weigths: unknown field; did you mean weights\?/);
     assert.deepEqual(await runs(), before);

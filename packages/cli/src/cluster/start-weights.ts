@@ -1,6 +1,8 @@
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { weightsSha256, writeCheckpoint } from '@lvnet/checkpoints';
 import type { GivenWeights } from '@lvnet/coordinator';
+import { asFailure, Failure } from '@lvnet/core';
 import { networkConfigOf, type Experiment } from '@lvnet/experiments';
 import { buildNetwork } from '@lvnet/networks';
 import type { NamedTensor } from '@lvnet/safetensors';
@@ -44,6 +46,24 @@ async function readTensors(reference: string): Promise<{ tensors: readonly Named
     const path = resolve(reference);
     return { tensors: [...(await readTensorFile(path)).values()], from: path };
   }
-  const { manifest, weights } = await readReference(reference, undefined);
+  const { manifest, weights } = await readReference(reference, undefined).catch((error: unknown) => {
+    throw isOtherFile(reference, asFailure(error).code) ? otherFile(reference) : error;
+  });
   return { tensors: weights, from: `${manifest.run}@${String(manifest.step)}` };
+}
+
+/** Whether a reference that names no checkpoint names a file. */
+const isOtherFile = (reference: string, code: string): boolean =>
+  ['ARGUMENT_INVALID', 'RUN_NOT_FOUND', 'CHECKPOINT_NOT_FOUND'].includes(code) &&
+  statSync(resolve(reference), { throwIfNoEntry: false })?.isFile() === true;
+
+function otherFile(reference: string): Failure {
+  return new Failure(
+    'ARGUMENT_INVALID',
+    { reference },
+    {
+      message: `network.weights (${reference}) is a file whose name does not end in .safetensors.`,
+      hint: 'A file of weights must end in .safetensors: write one with lvnet export, or name a run.',
+    },
+  );
 }

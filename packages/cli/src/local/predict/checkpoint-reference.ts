@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { checkpointFolder, readCheckpoint, readWeights, type Manifest } from '@lvnet/checkpoints';
@@ -49,6 +49,8 @@ export function parseReference(reference: string): { run: string; which: Which }
   );
 }
 
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+
 /** The URL of a checkpoint's folder; undefined for a run's name. */
 function folderOf(reference: string): string | undefined {
   if (/^(file|s3):/.test(reference)) return reference;
@@ -58,8 +60,8 @@ function folderOf(reference: string): string | undefined {
 }
 
 async function readFolder(url: string): Promise<ReferredWeights> {
-  // Opening a folder as a store makes it, which must not happen to a mistyped path.
-  if (url.startsWith('file:') && !existsSync(fileURLToPath(url))) throw noFolder(url);
+  // Opening a folder as a store makes it, which must not happen to a mistyped path, and cannot to a file's.
+  if (url.startsWith('file:') && !isFolder(fileURLToPath(url))) throw noFolder(url);
   const store = await openStore(url);
   try {
     return await readWeights(store, '');
