@@ -170,4 +170,38 @@ describe('lvnet networks, init and trace', function () {
     }
     assert.deepEqual(await filesBelow(folder.path()), before);
   });
+
+  it('refuse labels that are no class and voxels that are no number, with what and where', async () => {
+    const shape = [2, 4, 8, 8];
+    const label = (value: number): NamedTensor => ({
+      ...{ name: 'label', dtype: 'I32', shape },
+      data: new Int32Array(512).fill(value, 70),
+    });
+    const image = (value: number): NamedTensor => ({
+      ...{ name: 'image', dtype: 'F32', shape: [2, 1, 4, 8, 8] },
+      data: new Float32Array(512).fill(value, 70),
+    });
+    const three = ['--set', 'classes=3'];
+    await run('init', 'lv-net', '--seed', '1', '--out', 'three.safetensors', ...set(...small, 'classes=3'));
+    const wrong: [Parameters<typeof writeBatch>[1], string[], RegExp, RegExp][] = [
+      [{ label: label(3) }, [], /label holds 3, the network has 2 classes/, /0 to 1, and 2 counts as 1/],
+      [{ label: label(-1) }, [], /label holds -1, the network has 2 classes/, /0 to 1/],
+      [
+        { label: label(7) },
+        [...three, '--weights', 'three.safetensors'],
+        /holds 7, .* 3 classes/,
+        /0 to 2\./,
+      ],
+      [{ image: image(Number.NaN) }, [], /image holds NaN at position 70/, /finite/],
+      [{ image: image(-Infinity) }, [], /image holds -Infinity at position 70/, /finite/],
+    ];
+    for (const [over, more, message, hint] of wrong) {
+      await writeBatch('batch.safetensors', over);
+      const result = await trace('refused.safetensors', ...more, '--json');
+      const { error } = documentOf<ErrorDocument>(result);
+      assert.deepEqual([error.code, result.code], ['SHAPE_MISMATCH', 2], result.stdout);
+      assert.match(error.message, message);
+      assert.match(error.hint, hint);
+    }
+  });
 });

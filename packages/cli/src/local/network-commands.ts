@@ -78,7 +78,8 @@ function registerTrace(program: Command): void {
     .addHelpText(
       'after',
       `
-All N samples form one shard: one set of batch statistics. The result holds
+All N samples form one shard: one set of batch statistics. Labels are classes; in a
+network of two classes 2 (tumour) counts as 1, as in training. The result holds
   logits.main, logits.1 ..    [N,classes,D,H,W], the heads from coarse to fine
   loss, loss.main, loss.1 ..  the total, and each head's mean cross entropy
   grad.<parameter>            of the total loss; the L2 term is left out

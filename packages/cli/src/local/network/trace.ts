@@ -8,6 +8,9 @@ import { print } from '../../cluster/print.js';
 import { readTensorFile, tensorOf } from '../tensor-file.js';
 import { configureTraining } from './configure.js';
 
+/** The highest label of a scan. */
+const tumour = 2;
+
 export interface TraceFlags {
   weights: string;
   batch: string;
@@ -22,7 +25,7 @@ export async function traceBatch(name: string, flags: TraceFlags): Promise<void>
   const { network: config, loss } = configureTraining(name, flags.set);
   const network = buildNetwork(config);
   const weights = await readWeightsFile(network, flags.weights);
-  const { image, label, shape } = await readBatch(flags.batch);
+  const { image, label, shape } = await readBatch(flags.batch, config.classes);
   const { engine: kind, threads } = flags;
   const engine = await openEngine(threads === undefined ? { kind } : { kind, threads });
   const trace = traceNetwork(engine, network, weights, image, label, { shape, ...loss });
@@ -47,7 +50,7 @@ interface Batch {
   shape: [number, number, number, number];
 }
 
-async function readBatch(path: string): Promise<Batch> {
+async function readBatch(path: string, classes: number): Promise<Batch> {
   const tensors = await readTensorFile(path);
   const image = tensorOf(tensors, path, { name: 'image', dtype: 'F32', axes: ['N', '1', 'D', 'H', 'W'] });
   const label = tensorOf(tensors, path, { name: 'label', dtype: 'I32', axes: ['N', 'D', 'H', 'W'] });
@@ -57,13 +60,28 @@ async function readBatch(path: string): Promise<Batch> {
     const hint = 'They must be [N, 1, D, H, W] and [N, D, H, W] with the same sizes.';
     throw new Failure('SHAPE_MISMATCH', { path }, { message: `${path}: ${shapes}.`, hint });
   }
-  const labels = label.data as Int32Array;
-  const negative = labels.find((value) => value < 0);
-  if (negative !== undefined) {
-    const message = `${path}: label holds ${String(negative)}.`;
-    throw new Failure('SHAPE_MISMATCH', { path }, { message, hint: 'Labels are classes from 0 on.' });
-  }
-  return { image: float32Of(image), label: labels, shape: [n, d, h, w] };
+  const [voxels, labels] = [float32Of(image), label.data as Int32Array];
+  checkVoxels(path, voxels);
+  checkLabels(path, labels, classes);
+  return { image: voxels, label: labels, shape: [n, d, h, w] };
+}
+
+function checkVoxels(path: string, voxels: Float32Array): void {
+  const place = voxels.findIndex((value) => !Number.isFinite(value));
+  if (place < 0) return;
+  const message = `${path}: image holds ${String(voxels[place])} at position ${String(place)}.`;
+  throw new Failure('SHAPE_MISMATCH', { path, place }, { message, hint: 'Every voxel must be finite.' });
+}
+
+/** Tumour counts as liver in a network of two classes, as in training. */
+function checkLabels(path: string, labels: Int32Array, classes: number): void {
+  const limit = Math.max(classes, tumour + 1);
+  const wrong = labels.find((value) => value < 0 || value >= limit);
+  if (wrong === undefined) return;
+  const message = `${path}: label holds ${String(wrong)}, the network has ${String(classes)} classes.`;
+  const merged = limit === classes ? '' : `, and ${String(tumour)} counts as 1`;
+  const hint = `Labels are 0 to ${String(classes - 1)}${merged}.`;
+  throw new Failure('SHAPE_MISMATCH', { path, value: wrong, classes }, { message, hint });
 }
 
 const byName = ({ losses }: NetworkTrace): Record<string, number> =>
