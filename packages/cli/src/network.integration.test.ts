@@ -204,4 +204,11 @@ describe('lvnet networks, init and trace', function () {
       assert.match(error.hint, hint);
     }
   });
+
+  it('print the losses: the total, the result, the heads from coarse to fine', async () => {
+    await writeBatch('batch.safetensors');
+    const { stdout } = await trace('printed.safetensors');
+    const names = [...stdout.matchAll(/^ +loss (\w+)/gm)].map(([, name]) => name);
+    assert.deepEqual(names, ['total', 'main', '1', '2']);
+  });
 });

@@ -35,7 +35,9 @@ export async function traceBatch(name: string, flags: TraceFlags): Promise<void>
   const losses = { total: trace.losses.total, ...byName(trace) };
   print(flags.json === true, { file, engine: engine.kind, losses, tensors: tensors.length }, () => [
     `${file}: ${String(tensors.length)} tensors, computed by the ${engine.kind} engine`,
-    ...Object.entries(losses).map(([head, value]) => `  loss ${head.padEnd(6)} ${value.toFixed(6)}`),
+    ...[{ name: 'total', value: trace.losses.total }, ...trace.losses.heads].map(
+      (head) => `  loss ${head.name.padEnd(6)} ${head.value.toFixed(6)}`,
+    ),
   ]);
 }
 
