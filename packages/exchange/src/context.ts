@@ -48,6 +48,8 @@ export interface Context extends SessionParts {
   hangingMs(): number;
   /** The last step that this member committed in this life. */
   committed: number;
+  /** Says it again, after the server lost it. */
+  sayCommitted(): Promise<void>;
   /** Announcements by step, for whoever does that step. */
   onAnnounced: (key: TensorKey, sender: string) => void;
   onWanted: (step: number, bucket: number) => void;
@@ -60,7 +62,7 @@ export interface Context extends SessionParts {
   wake(): void;
   /** Waits until something happens, `durationMs` at most. */
   pause(durationMs: number): Promise<void>;
-  /** Waits for the connection after what is no Failure; tells of a server that refuses to write. */
+  /** Waits for the connection after what is no Failure; tells of a server that refuses, and of what it says again. */
   recover(error: unknown): Promise<void>;
   /** Repeats work until it goes through: a lost connection is waited out, only a Failure ends it. */
   insist<T>(work: () => Promise<T>): Promise<T>;
@@ -87,12 +89,15 @@ const amnestyMs = 1_000;
 const newServerMs = 2_500;
 const keepSeconds = 120;
 const refusalEveryMs = 10_000;
+/** So long the others get to say again what they committed. */
+const mendMs = 200;
 
 export function createContext(parts: SessionParts): Context {
   const { options, clock, send } = parts;
   let wakeUp: () => void = () => undefined;
   let woken = false; // something happened while nobody was waiting
   let onAnswer: ((message: ToThread) => void) | undefined;
+  let lastError: string | undefined;
   let refusalMs = Number.NEGATIVE_INFINITY;
   let alarmMs: number | undefined;
   const strange = new Set<string>();
@@ -124,7 +129,7 @@ export function createContext(parts: SessionParts): Context {
       if (view !== undefined && seated) {
         await membership.restore(view);
         await membership.setTerms(view.life, termsText(options));
-        if (context.committed > 0) await membership.raiseHead(view.life, context.committed);
+        await context.sayCommitted();
       }
       if (seated || context.isJoining) await context.renew();
       context.viewIsOld = true;
@@ -139,11 +144,17 @@ export function createContext(parts: SessionParts): Context {
     strange.add(key);
     send({ kind: 'fact', fact: { kind: 'strange', key, found: found.slice(0, 60) } });
   };
+  /** No member knows alone what all have committed. */
+  const mendHead = async (life: number) => {
+    await context.membership.raiseHead(life, context.committed);
+    await context.membership.announce('head');
+    await clock.sleep(mendMs);
+  };
   const context: Context = {
     ...parts,
     link,
     neighbours: createNeighbours({ link, clock, run, worker, memory: parts.peers }),
-    membership: createMembership({ link, run, worker, leaseMs, keepSeconds, onStrange }),
+    membership: createMembership({ link, run, worker, leaseMs, keepSeconds, onStrange, mendHead }),
     onStrange,
     leafTimes: createLeafTimes(options.firstLeafSeconds),
     view: undefined,
@@ -167,6 +178,10 @@ export function createContext(parts: SessionParts): Context {
       return Math.max(0, nowMs - sinceMs - context.leafTimes.limitSeconds() * 1_000);
     },
     committed: 0,
+    async sayCommitted() {
+      const { view, seated, committed, membership } = context;
+      if (view !== undefined && seated && committed > 0) await membership.raiseHead(view.life, committed);
+    },
     onAnnounced: () => undefined,
     onWanted: () => undefined,
     onTaken: () => undefined,
@@ -197,10 +212,13 @@ export function createContext(parts: SessionParts): Context {
     async recover(error) {
       if (error instanceof Failure) throw error;
       const nowMs = clock.monotonicMs();
-      const isRefusal = error instanceof Error && /^(OOM|READONLY|MISCONF|NOPERM)/.test(error.message);
-      if (isRefusal && nowMs - refusalMs > refusalEveryMs) {
+      const message = errorReply(error);
+      const isAgain = message === lastError;
+      lastError = message ?? lastError;
+      const kind = message !== undefined && isRefusal(message) ? 'refused' : 'serverError';
+      if (message !== undefined && (kind === 'refused' || isAgain) && nowMs - refusalMs > refusalEveryMs) {
         refusalMs = nowMs;
-        send({ kind: 'fact', fact: { kind: 'refused', message: error.message } });
+        send({ kind: 'fact', fact: { kind, message } });
       }
       await clock.sleep(tickMs);
       await link.ready();
@@ -244,6 +262,13 @@ export function createContext(parts: SessionParts): Context {
   return context;
 }
 
+/** What the server said, which begins with a word in capitals; undefined: it said nothing, as the connection ended. */
+const errorReply = (error: unknown): string | undefined =>
+  error instanceof Error && /^[A-Z]+ /.test(error.message) ? error.message : undefined;
+
+/** Told at once: only somebody else can help. */
+const isRefusal = (message: string): boolean => /^(OOM|READONLY|MISCONF|NOPERM) /.test(message);
+
 /** What this worker would have all members alike in, the shape of the sums included. */
 export const termsText = ({ terms, shards, length, roundedLength, wire }: SessionOptions): string =>
   canonicalJson({
@@ -262,13 +287,15 @@ function noticeSleep(context: Context, lateMs: number): void {
 }
 
 /**
- * Lines: 'view', 'want STEP BUCKET', 'taken STEP SHARD', 'checked STEP', 'memory WORKER ADDRESS', 'reads WORKER', or 'KEY SENDER'.
+ * Lines: 'view', 'head', 'want STEP BUCKET', 'taken STEP SHARD', 'checked STEP', 'memory WORKER ADDRESS', 'reads WORKER', or 'KEY SENDER'.
  */
 function hear(context: Context, payload: string): void {
   for (const line of payload.split('\n')) {
     const words = line.split(' ');
     const [first = '', second = '', third = ''] = words;
     if (first === 'view') context.viewIsOld = true;
+    else if (first === 'head')
+      context.sayCommitted().catch(() => undefined); // said again after a reconnection
     else if (first === 'want') context.onWanted(Number(second), Number(third));
     else if (first === 'taken') context.onTaken(Number(second), Number(third));
     else if (first === 'checked') context.onChecked(Number(second));

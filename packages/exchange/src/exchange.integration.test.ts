@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { sleep } from '@lvnet/core';
 import { nativeSegments } from '@lvnet/kernels';
 import { connectRedis } from '@lvnet/redis';
 import { lost, memberProcesses, type MemberProcess } from './member-processes.fixture.js';
@@ -204,6 +205,45 @@ describe('exchange with real processes', function () {
       );
       assert.ok(found.length > 0, JSON.stringify(facts));
       assert.deepEqual(members.map(lost), [0, 0]);
+    });
+
+    for (const [what, found] of [
+      ['text', /^abc$/],
+      ['a list', /^WRONGTYPE/],
+    ] as const) {
+      it(`names a head that is ${what}, and goes on`, async () => {
+        const o = { shards: 2, wanted: 2, stepMs: 100, steps: 9 };
+        const reference = await alone(o);
+        const where = await newFolder();
+        const members = ['a', 'b'].map((name) => start(name, where, o)) as [MemberProcess, MemberProcess];
+        await reaches(members[0], 3);
+        const head = '{toy}:head:1';
+        if (what === 'text') await stranger.set(head, 'abc');
+        else await stranger.multi().del(head).rpush(head, 'a list').exec();
+        await reaches(members[0], 6);
+        assert.match((await stranger.get(head)) ?? '', /^[5-9]$/);
+        for (const member of members) assert.equal(await member.end, reference);
+        const told = members.flatMap(({ facts }) =>
+          facts.flatMap((fact) => (fact.kind === 'strange' && fact.key === head ? [fact.found] : [])),
+        );
+        assert.ok(told.length > 0 && told.every((text) => found.test(text)), told.join('\n'));
+        assert.deepEqual(members.map(lost), [0, 0]);
+      });
+    }
+
+    it('tells of an error that the server answers with again and again', async () => {
+      const o = { shards: 2, wanted: 1, steps: 5 };
+      const reference = await alone(o);
+      await stranger.rpush('{toy}:view', 'a list');
+      const member = start('a', await newFolder(), o);
+      const told = () => member.facts.flatMap((fact) => (fact.kind === 'serverError' ? [fact.message] : []));
+      const endMs = performance.now() + 10_000;
+      while (told().length === 0 && performance.now() < endMs) await sleep(10);
+      await sleep(500);
+      assert.equal(told().length, 1, 'once in a while');
+      assert.match(told()[0] ?? '', /WRONGTYPE/);
+      await stranger.del('{toy}:view');
+      assert.equal(await member.end, reference);
     });
 
     it('names the key of a sum of other weights', async () => {

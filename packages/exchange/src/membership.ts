@@ -55,6 +55,8 @@ export interface MembershipParts {
   keepSeconds: number;
   /** A key holds what no member wrote. */
   onStrange: (key: string, found: string) => void;
+  /** The head of a life was written over: all members say again what they committed. */
+  mendHead: (life: number) => Promise<void>;
 }
 
 export function createMembership({
@@ -64,6 +66,7 @@ export function createMembership({
   leaseMs,
   keepSeconds,
   onStrange,
+  mendHead,
 }: MembershipParts): Membership {
   const command = async (...args: readonly (string | number)[]): Promise<string | null> => {
     const reply = await link.command(args);
@@ -75,12 +78,19 @@ export function createMembership({
   /** Most reads find what the last one found. */
   let last: { text: string | null; found: View | undefined } = { text: null, found: undefined };
 
-  /** Asked for once more before somebody is accused: what is no text counts as nothing among many. */
-  const leaseOf = (name: string): Promise<string | null> =>
-    command('GET', keys.lease(run, name)).catch((error: unknown) => {
+  /** A text, or why there is none. */
+  const textOf = (key: string): Promise<string | null> =>
+    command('GET', key).catch((error: unknown) => {
       if (!isOtherType(error)) throw error;
       return error.message;
     });
+  /** A script that needs the head; undefined: there is something else, which is named. */
+  const withHead = async (one: Script, names: readonly string[], ...args: readonly (string | number)[]) => {
+    const reply = await script(one, names, ...args);
+    if (typeof reply === 'number') return reply;
+    onStrange(names.at(-1) ?? '', String(reply));
+    return undefined;
+  };
   const listed = async (connections: readonly string[]): Promise<ReadonlySet<string>> => {
     if (connections.length === 0) return new Set();
     const text = String(await link.command(['CLIENT', 'LIST', 'ID', ...connections]));
@@ -88,10 +98,7 @@ export function createMembership({
   };
   return {
     async read() {
-      const text = await command('GET', view).catch((error: unknown) => {
-        if (!isOtherType(error)) throw error;
-        return error.message;
-      });
+      const text = await textOf(view);
       if (text !== last.text) last = { text, found: parseView(text) };
       const { found } = last;
       if (text !== null && text !== '' && found === undefined) onStrange(view, text);
@@ -142,7 +149,9 @@ export function createMembership({
       const texts = (await link.command(['MGET', ...names])) as (Buffer | null)[];
       const leases = await Promise.all(
         workers.map(async (name, i) => {
-          const text = (texts[2 * i] ?? texts[2 * i + 1])?.toString() ?? (await leaseOf(name));
+          // Asked for once more before somebody is accused: what is no text counts as nothing among many.
+          const text =
+            (texts[2 * i] ?? texts[2 * i + 1])?.toString() ?? (await textOf(keys.lease(run, name)));
           const lease = readLease(text);
           if (lease.connection !== undefined && !isConnection(lease.connection))
             onStrange(keys.lease(run, name), text ?? '');
@@ -159,18 +168,29 @@ export function createMembership({
     },
     async retry({ life, number, id }, next, step) {
       const args = [life, number, id, JSON.stringify(next), keepSeconds, step];
-      const reply = await script(retryStep, [view, keys.head(run, life)], ...args);
+      const reply = await withHead(retryStep, [view, keys.head(run, life)], ...args);
+      if (reply === undefined) await mendHead(life); // a step that is committed shall not be done again
       return reply === 1 ? 'done' : reply === 2 ? 'committed' : 'outdated';
     },
     async commit(life, step, attempt) {
-      return (await script(commitStep, [view, keys.head(run, life)], life, step, attempt, keepSeconds)) === 1;
+      for (;;) {
+        const args = [life, step, attempt, keepSeconds];
+        const reply = await withHead(commitStep, [view, keys.head(run, life)], ...args);
+        if (reply !== undefined) return reply === 1;
+        await mendHead(life);
+      }
     },
     async raiseHead(life, step) {
-      await script(raiseHead, [keys.head(run, life)], step, keepSeconds);
+      await withHead(raiseHead, [keys.head(run, life)], step, keepSeconds);
     },
     async head(life) {
-      const text = await command('GET', keys.head(run, life));
-      return text === null ? undefined : Number(text);
+      const key = keys.head(run, life);
+      const text = await textOf(key);
+      if (text === null) return undefined;
+      if (/^\d+$/.test(text)) return Number(text);
+      onStrange(key, text);
+      await mendHead(life);
+      return undefined;
     },
     terms: (life) => command('GET', keys.terms(run, life)),
     async setTerms(life, text) {

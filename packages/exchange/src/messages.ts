@@ -114,6 +114,8 @@ export type ExchangeFact =
   | { kind: 'reconnected' }
   /** The server refuses to write, for lack of memory as a rule. */
   | { kind: 'refused'; message: string }
+  /** The server answers with the same error again and again. */
+  | { kind: 'serverError'; message: string }
   /** Leaves computed in place of somebody slow. */
   | { kind: 'speculated'; step: number; shard: number }
   /** A leaf was computed here, for the sum or for a check alone. */

@@ -7,6 +7,16 @@ export interface Script {
   lua: string;
 }
 
+/** Gives the head; nil and what is there instead where a stranger wrote over it. */
+const headOf = `
+local function headOf(key)
+  local held = redis.pcall('GET', key)
+  if not held then return -1 end
+  if type(held) == 'table' then return nil, held.err end
+  if not string.match(held, '^%d+$') then return nil, held end
+  return tonumber(held)
+end`;
+
 /** Replaces the view if it still is the one that was read; ARGV: life, number, id ('' = absent), new view, seconds. */
 export const replaceView: Script = {
   name: 'replaceView',
@@ -40,12 +50,15 @@ return 1`,
 
 /**
  * Replaces the view by one that does a step again, unless the step is committed already. KEYS: view, head;
- * ARGV: life, number, id, new view, seconds, step. 2: committed.
+ * ARGV: life, number, id, new view, seconds, step. 2: committed; a text: no head is there, but this, and nothing
+ * was done.
  */
 export const retryStep: Script = {
   name: 'retryStep',
-  lua: `
-if tonumber(redis.call('GET', KEYS[2]) or '-1') >= tonumber(ARGV[6]) then return 2 end
+  lua: `${headOf}
+local head, strange = headOf(KEYS[2])
+if strange then return strange end
+if head >= tonumber(ARGV[6]) then return 2 end
 local held = redis.call('GET', KEYS[1])
 if not held then return 0 end
 local view = cjson.decode(held)
@@ -57,13 +70,15 @@ return 1`,
 /**
  * Commits an attempt of a step, unless the members do it again or did: whoever comes late must not keep what was
  * given up. Once committed it stays so: the head of a life only grows. KEYS: view, head; ARGV: life, step, attempt,
- * seconds.
+ * seconds. A text: no head is there, but this, and nothing was done.
  */
 export const commitStep: Script = {
   name: 'commitStep',
-  lua: `
+  lua: `${headOf}
 local life, step, attempt = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local isNew = tonumber(redis.call('GET', KEYS[2]) or '-1') < step
+local head, strange = headOf(KEYS[2])
+if strange then return strange end
+local isNew = head < step
 local held = redis.call('GET', KEYS[1])
 local view = held and cjson.decode(held)
 if view and view.life > life and isNew then return 0 end
@@ -78,15 +93,15 @@ if isNew then redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[4]) end
 return 1`,
 };
 
-/** The highest committed step of a life only grows. ARGV: step, seconds. */
+/** The highest committed step of a life only grows. ARGV: step, seconds. A text: what was there in place of a head. */
 export const raiseHead: Script = {
   name: 'raiseHead',
-  lua: `
-local held = tonumber(redis.call('GET', KEYS[1]) or '-1')
+  lua: `${headOf}
+local head, strange = headOf(KEYS[1])
 local step = tonumber(ARGV[1])
-if step < held then step = held end
+if head and step < head then step = head end
 redis.call('SET', KEYS[1], step, 'EX', ARGV[2])
-return step`,
+return strange or step`,
 };
 
 /**

@@ -65,6 +65,11 @@ export function exchangeNote(fact: ExchangeFact, worker: string): TrainingFact |
       return { kind: 'note', text: `${worker} has the tensor Redis again` };
     case 'refused':
       return { kind: 'note', text: `the tensor Redis refuses to write: ${fact.message}; trying again` };
+    case 'serverError':
+      return {
+        kind: 'note',
+        text: `the tensor Redis answers ${worker} again and again: ${fact.message}`,
+      };
     case 'slept':
       return { kind: 'note', text: `${worker} was stopped for ${fact.seconds.toFixed(1)} s` };
     case 'strange':

@@ -70,8 +70,10 @@ describe('the simulated Redis', function () {
       'EXPIRE: 1',
       'UNLINK: 2',
     ];
+    const strange = ['retryStep: abc', 'commitStep: abc', 'raiseHead: abc', 'raiseHead: -7', 'raiseHead: '];
     const refused = ['SET', 'replaceView', 'commitStep', 'sayChecked'].map((name) => `${name}: refused`);
-    for (const name of [...scripts, ...others, ...commands, ...refused]) assert.ok(told.has(name), name);
+    for (const name of [...scripts, ...others, ...strange, ...commands, ...refused])
+      assert.ok(told.has(name), name);
   });
 });
 
@@ -128,6 +130,7 @@ function drawActs(random: Random, run: string): Act[] {
         '100',
       ),
     () => command('SET', random.pick(plain), 'short', 'PX', '100000'),
+    () => command('SET', head(), random.pick(['abc', '', '-7', '1.5']), 'EX', '100'),
     () => command('GET', anyKey()),
     () => command('MGET', anyKey(), anyKey(), anyKey()),
     () => command('EXISTS', anyKey(), anyKey()),

@@ -103,7 +103,9 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
         return 1;
       }
       case retryStep.lua: {
-        if (Number(text(second) ?? -1) >= Number(args[5])) return 2;
+        const head = text(second) ?? '-1';
+        if (!isHead(head)) return Buffer.from(head);
+        if (Number(head) >= Number(args[5])) return 2;
         if (!isSame(view, args)) return 0;
         write(first, args[3] ?? '', inSeconds(args[4]));
         return 1;
@@ -117,7 +119,9 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
       }
       case commitStep.lua: {
         const [life, step, attempt] = [Number(args[0]), Number(args[1]), Number(args[2])];
-        const isNew = Number(text(second) ?? -1) < step;
+        const head = text(second) ?? '-1';
+        if (!isHead(head)) return Buffer.from(head);
+        const isNew = Number(head) < step;
         if (view !== undefined && view.life > life && isNew) return 0;
         const retries = view?.life === life ? [view.retry, ...(view.earlier ?? [])] : [];
         if (retries.some((retry) => retry?.step === step && retry.attempt > attempt)) return 0;
@@ -125,9 +129,10 @@ export function createSimRedis(world: World, weather: Weather): SimRedis {
         return 1;
       }
       case raiseHead.lua: {
-        const step = Math.max(Number(text(first) ?? -1), Number(args[0]));
+        const head = text(first) ?? '-1';
+        const step = Math.max(isHead(head) ? Number(head) : -1, Number(args[0]));
         write(first, String(step), inSeconds(args[1]));
-        return step;
+        return isHead(head) ? step : Buffer.from(head);
       }
       case sayChecked.lua: {
         const held = text(first) ?? '';
@@ -362,6 +367,8 @@ interface StoredRetry {
 
 const parse = (held: string | null): StoredView | undefined =>
   held === null ? undefined : (JSON.parse(held) as StoredView);
+
+const isHead = (text: string): boolean => text === '-1' || /^\d+$/.test(text);
 
 const isSame = (view: StoredView | undefined, [life, number, id]: readonly string[]): boolean =>
   view !== undefined && view.id === id && String(view.life) === life && String(view.number) === number;
