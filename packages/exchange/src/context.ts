@@ -40,6 +40,8 @@ export interface Context extends SessionParts {
   /** Nobody is accused before this: this process slept, or the server is new. */
   trustUntilMs: number;
   progress: { step: number; done: number; startedMs: number | undefined; ready: boolean };
+  /** To be called by a timer: when it is far too late, the whole process slept, and others have gone on. */
+  noticeSleep(dueMs: number): void;
   /** Since when the main thread has not answered; undefined: it has. */
   pingedMs: number | undefined;
   /** Asks the main thread whether it is there, unless it still owes an answer. */
@@ -100,6 +102,7 @@ export function createContext(parts: SessionParts): Context {
   let lastError: string | undefined;
   let refusalMs = Number.NEGATIVE_INFINITY;
   let alarmMs: number | undefined;
+  let awakeMs = Number.NEGATIVE_INFINITY; // since the last sleep that was noticed
   const strange = new Set<string>();
 
   /** One timer at a time: an earlier one than asked for does no harm. */
@@ -109,7 +112,7 @@ export function createContext(parts: SessionParts): Context {
     alarmMs = dueMs;
     void clock.sleep(durationMs).then(() => {
       alarmMs = undefined;
-      noticeSleep(context, clock.monotonicMs() - dueMs);
+      context.noticeSleep(dueMs);
       wakeUp();
     });
   };
@@ -166,6 +169,20 @@ export function createContext(parts: SessionParts): Context {
     hasLived: options.hasLived,
     trustUntilMs: 0,
     progress: { step: 0, done: 0, startedMs: undefined, ready: false },
+    noticeSleep(dueMs) {
+      const nowMs = clock.monotonicMs();
+      const lateMs = nowMs - Math.max(dueMs, awakeMs);
+      if (lateMs < sleptMs) return;
+      awakeMs = nowMs;
+      // Timers that are due run before messages that came during a sleep: what this process believes is old.
+      context.trustUntilMs = Math.max(context.trustUntilMs, nowMs + amnestyMs);
+      context.viewIsOld = true;
+      // The main thread slept too: that is not its fault.
+      const { progress, pingedMs } = context;
+      if (progress.startedMs !== undefined) progress.startedMs = Math.min(nowMs, progress.startedMs + lateMs);
+      if (pingedMs !== undefined) context.pingedMs = Math.min(nowMs, pingedMs + lateMs);
+      send({ kind: 'fact', fact: { kind: 'slept', seconds: lateMs / 1_000 } });
+    },
     pingedMs: undefined,
     ping() {
       if (context.pingedMs !== undefined) return;
@@ -277,14 +294,6 @@ export const termsText = ({ terms, shards, length, roundedLength, wire }: Sessio
     wire,
     vector: `${String(length)} numbers, ${String(roundedLength)} of them rounded on the wire`,
   });
-
-/** Timers that are due run before messages that came during a sleep: what this process believes is old. */
-function noticeSleep(context: Context, lateMs: number): void {
-  if (lateMs < sleptMs) return;
-  context.trustUntilMs = Math.max(context.trustUntilMs, context.clock.monotonicMs() + amnestyMs);
-  context.viewIsOld = true;
-  context.send({ kind: 'fact', fact: { kind: 'slept', seconds: lateMs / 1_000 } });
-}
 
 /**
  * Lines: 'view', 'head', 'want STEP BUCKET', 'taken STEP SHARD', 'checked STEP', 'memory WORKER ADDRESS', 'reads WORKER', or 'KEY SENDER'.

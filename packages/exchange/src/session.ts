@@ -92,7 +92,9 @@ async function beat(context: Context, stepping: Stepping): Promise<void> {
     if (context.hangingMs() > hungMs) context.onHung(context.hangingMs() / 1_000);
     // A lost seat or connection shows in the next request.
     await stepping.watch().catch(() => undefined);
+    const dueMs = context.clock.monotonicMs() + beatMs;
     await context.clock.sleep(beatMs);
+    context.noticeSleep(dueMs);
   }
 }
 
