@@ -1,5 +1,5 @@
 // npm run simulate -- --seed S: replays one schedule of faults. --count N [--from S]: judges many of them.
-import { parseArgs } from 'node:util';
+import { readArguments, type SimulationArguments } from './arguments.js';
 import { playCluster, simulateCluster } from './cluster/simulate-cluster.js';
 import { drawClusterSchedule } from './cluster/schedule.js';
 import type { Outcome } from './outcome.js';
@@ -24,27 +24,22 @@ sweeps of simulated workers from submission to report.
   --json      prints the counts as JSON
 `;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string' },
-    cluster: { type: 'boolean' },
-    shrink: { type: 'boolean' },
-    count: { type: 'string' },
-    from: { type: 'string' },
-    first: { type: 'boolean' },
-    json: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
-  },
-});
+const asked = readArguments(process.argv.slice(2));
+if (typeof asked === 'string') {
+  process.stderr.write(`${asked}\n`);
+  process.exitCode = 2;
+} else await simulateAsked(asked);
 
-if (values.seed !== undefined) {
-  const seed = Number(values.seed);
-  if (values.cluster === true) await replay(drawClusterSchedule(seed), playCluster);
-  else await replay(drawSchedule(seed), play);
-} else if (values.count !== undefined) await judge(Number(values.from ?? 1), Number(values.count));
-else {
-  process.stdout.write(usage);
-  if (values.help !== true) process.exitCode = 2;
+async function simulateAsked(o: SimulationArguments): Promise<void> {
+  const { seed, count, cluster, shrink: isShrunk } = o;
+  if (seed !== undefined) {
+    if (cluster) await replay(drawClusterSchedule(seed), playCluster, isShrunk);
+    else await replay(drawSchedule(seed), play, isShrunk);
+  } else if (count !== undefined) await judge(o, count);
+  else {
+    process.stdout.write(usage);
+    if (!o.help) process.exitCode = 2;
+  }
 }
 
 interface Drawn {
@@ -55,8 +50,9 @@ interface Drawn {
 async function replay<S extends Drawn>(
   drawn: S,
   play: (schedule: S, isTraced: boolean) => Promise<Outcome<S>>,
+  isShrunk: boolean,
 ): Promise<void> {
-  const schedule = values.shrink === true ? await shrink(drawn, play) : drawn;
+  const schedule = isShrunk ? await shrink(drawn, play) : drawn;
   const outcome = await play(schedule, true);
   process.stdout.write(
     `${JSON.stringify(schedule, undefined, 1)}\n${outcome.trace.join('\n')}\n${verdict(outcome)}\n`,
@@ -64,13 +60,13 @@ async function replay<S extends Drawn>(
   if (outcome.violations.length > 0) process.exitCode = 1;
 }
 
-async function judge(from: number, count: number): Promise<void> {
-  const range = { from, count, first: values.first === true };
-  const simulateOne = values.cluster === true ? simulateCluster : simulate;
+async function judge({ from, first, cluster, json }: SimulationArguments, count: number): Promise<void> {
+  const range = { from, count, first };
+  const simulateOne = cluster ? simulateCluster : simulate;
   const report = await simulateRange(range, simulateOne, (outcome) => {
     if (outcome.violations.length > 0) process.stderr.write(`${verdict(outcome)}\n`);
   });
-  if (values.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
   else {
     const { schedules, events, bad } = report;
     const counts = [
