@@ -33,7 +33,9 @@ paper is counted anew beside its figures, and Table 1.
 GFLOPs follow the paper's counting rule: a multiply-add is one operation, a
 batch norm takes four for each element. The multiply-adds are those of the
 convolutions alone. Defaults are the paper's network and input. Memory is that
-of a process that trains one sample at a time, or predicts.
+of a process that trains one sample at a time, or predicts. A worker holds
+more, for the exchange and for checkpoints on their way to the store: so far up
+to 25 times the weights. A dry run does not count that.
 
 Example:
   npx lvnet networks lv-net --input 16,256,256 --set expansionRate=6

@@ -41,8 +41,16 @@ export function networkLines(
     `multiply-adds of the convolutions    ${(network.macs / 1e9).toFixed(3)} G`,
     `size of the weights                  ${network.storageMiB.toFixed(2)} MiB`,
     ...memoryLines(memory, availableBytes),
+    'beside it in a worker'.padEnd(37) +
+      `up to ${formatBytes(besideInWorker * network.storageMiB * 2 ** 20)}`,
   ];
 }
+
+/**
+ * What a worker holds for the exchange (vectors of its shards, sums, shared memory) and for checkpoints on their way to
+ * the store, in sizes of the weights: 7 to 25 were seen, most with two workers and a checkpoint after every step.
+ */
+const besideInWorker = 25;
 
 /** By device kind, a column each. */
 function memoryLines(memory: MemoryFacts, bytes: number): string[] {
