@@ -1,3 +1,4 @@
+import { counted } from '@lvnet/core';
 import { earlyStop, runKeys, type RunState, type TrainingPlan, type Verdict } from '@lvnet/experiments';
 import type { Job } from '@lvnet/queue';
 import { stepsPerEpoch } from '@lvnet/volumes';
@@ -14,7 +15,7 @@ export function planRun(run: RunRecord, cluster: ClusterState): RunPlan {
     case 'queued':
       return {
         commands: [],
-        next: { state: 'preparing', text: `${String(caseIds(run).length)} cases to prepare` },
+        next: { state: 'preparing', text: `${counted(caseIds(run).length, 'case')} to prepare` },
       };
     case 'preparing':
       return planPreparing(run, cluster);
@@ -63,7 +64,7 @@ function standingBy(run: RunRecord, cluster: ClusterState): string {
   if (workers <= slots) return '';
   const why =
     slots === experiment.training.shards
-      ? `${String(slots)} shards can use no more`
+      ? `${counted(slots, 'shard')} can use no more`
       : `workers.max is ${String(experiment.workers.max)}`;
   return `; ${String(slots)} of ${String(workers)} workers take part, the others stand by: ${why}`;
 }

@@ -8,4 +8,5 @@ export { withDeadline, retry, linkedAbort, type RetryOptions } from './waiting.j
 export { counterRandom, shuffled, type CounterRandom } from './random.js';
 export { canonicalJson, sha256Hex, type JsonValue } from './canonical.js';
 export { nearestName } from './names.js';
+export { counted } from './words.js';
 export { writeFileAtomic } from './files.js';

@@ -1,3 +1,4 @@
+import { counted } from '@lvnet/core';
 import { contradictionOf, multipleWords, networkOf, singleValueNorm } from '@lvnet/networks/description';
 import type { Experiment } from './experiment.js';
 import type { Problem } from './problems.js';
@@ -77,7 +78,7 @@ export function contradictionsOf(experiment: Experiment): Problem[] {
 
 function etaRule(network: Experiment['network'], headCount: number): string {
   if (network.name !== 'lv-net') return `must be left out: ${network.name} has no deep supervision`;
-  return `needs ${String(headCount)} weights, one per head, because network.levels is ${String(network.levels)}; zeros switch heads off`;
+  return `needs ${counted(headCount, 'weight')}, one per head, because network.levels is ${String(network.levels)}; zeros switch heads off`;
 }
 
 /** Judged by what a full shard gets. */
@@ -93,12 +94,12 @@ export function preflight(experiment: Experiment): { warnings: string[] } {
   const warnings: string[] = [];
   if (workers.max > training.shards) {
     warnings.push(
-      `workers.max is ${String(workers.max)}, but at most ${String(training.shards)} workers (training.shards) can help this run; the others stand by.`,
+      `workers.max is ${String(workers.max)}, but at most ${counted(training.shards, 'worker')} (training.shards) can help this run; the others stand by.`,
     );
   }
   if (optimizer.decayPerEpoch ** training.epochs < 0.001) {
     warnings.push(
-      `the learning rate falls below a thousandth of its start within ${String(training.epochs)} epochs (optimizer.decayPerEpoch).`,
+      `the learning rate falls below a thousandth of its start within ${counted(training.epochs, 'epoch')} (optimizer.decayPerEpoch).`,
     );
   }
   const plane = networkOf(network).dimensions === 2 ? data.patch.slice(1) : data.patch;

@@ -220,6 +220,7 @@ describe('contradictions in an experiment', () => {
     const warnings = (text: string) => preflight(parseExperiment(base + text)).warnings;
     assert.deepEqual(warnings(''), []);
     assert.match(warnings('workers: { max: 9 }').join(), /at most 4 workers/);
+    assert.match(warnings('training: { shards: 1 }').join(), /at most 1 worker \(training\.shards\)/);
     assert.match(warnings('training: { epochs: 100 }').join(), /thousandth of its start within 100 epochs/);
     const small = parseExperiment(
       'data: { root: /x, patch: [16, 8, 8] }\nnetwork: { levels: 2 }\nloss: { eta: [1] }',

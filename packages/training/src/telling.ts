@@ -1,3 +1,4 @@
+import { counted } from '@lvnet/core';
 import { shardsOf, type ChangeReason, type ExchangeFact, type View } from '@lvnet/exchange';
 import type { CheckpointKeeper } from './checkpoint-keeper.js';
 import type { TrainingFact } from './facts.js';
@@ -79,7 +80,7 @@ export function exchangeNote(fact: ExchangeFact, worker: string): TrainingFact |
       };
     case 'standsBy': {
       const { members, shards } = fact;
-      const why = members >= shards ? `${String(shards)} shards can use no more` : 'no more are wanted';
+      const why = members >= shards ? `${counted(shards, 'shard')} can use no more` : 'no more are wanted';
       return { kind: 'note', text: `${worker} stands by: there are ${String(members)} members, and ${why}` };
     }
     case 'speculated':

@@ -27,7 +27,7 @@ describe('whether an experiment fits', () => {
       () => {
         checkFit(experimentOf(4, 2), bytes);
       },
-      { hint: /^What would fit: 1 samples a shard .*data\.patch \[16, 256, 256\]/ },
+      { hint: /^What would fit: 1 sample a shard .*data\.patch \[16, 256, 256\]/ },
     );
   });
 

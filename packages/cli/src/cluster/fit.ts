@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { Failure } from '@lvnet/core';
+import { counted, Failure } from '@lvnet/core';
 import type { Experiment } from '@lvnet/experiments';
 import { largestFit, memoryOf } from '@lvnet/networks/description';
 import { formatBytes } from '../views/format.js';
@@ -21,7 +21,7 @@ export function checkFit(
   const largest = largestFit(network, data.patch, device, availableBytes);
   const patch = largest.patch === null ? 'no patch' : `data.patch [${largest.patch.join(', ')}]`;
   const count =
-    largest.samples === null ? '' : `${String(largest.samples)} samples a shard (training.shards), `;
+    largest.samples === null ? '' : `${counted(largest.samples, 'sample')} a shard (training.shards), `;
   throw new Failure(
     'MEMORY_TOO_SMALL',
     { neededBytes: trainingBytes, availableBytes, samples, largest },

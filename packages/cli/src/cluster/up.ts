@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { counted } from '@lvnet/core';
 import { startLocalCluster } from './local-cluster.js';
 import { stopSignal } from './stop-signal.js';
 
@@ -26,7 +27,7 @@ export async function up(options: UpFlags): Promise<void> {
   say(`lvnet is up: ${cluster.page}`);
   say(`store ${cluster.settings.storeUrl}`);
   say(
-    `${String(options.workers)} workers; logs in ${resolve(options.dir, 'logs')}. Ctrl-C stops everything.`,
+    `${counted(options.workers, 'worker')}; logs in ${resolve(options.dir, 'logs')}. Ctrl-C stops everything.`,
   );
   await new Promise<void>((done) => {
     stop.signal.addEventListener('abort', () => {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { Failure, sleep } from '@lvnet/core';
+import { counted, Failure, sleep } from '@lvnet/core';
 import { hashDataset, readStatus, submitRun, type RunStatus, type SubmitContext } from '@lvnet/coordinator';
 import { runKeys, type RunDocument, type RunSplit, type TrainingPlan } from '@lvnet/experiments';
 import { openRegistry } from '@lvnet/queue';
@@ -42,7 +42,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
   }
   const { plan, split } = await chooseData(flags, folder);
   const view = openLiveView(process.stderr);
-  view.note(`Starting Redis, a coordinator and ${String(flags.workers)} workers in ${folder}`);
+  view.note(`Starting Redis, a coordinator and ${counted(flags.workers, 'worker')} in ${folder}`);
   const cluster = await startLocalCluster({
     folder,
     linkFolder: folder,

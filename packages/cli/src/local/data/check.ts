@@ -1,6 +1,6 @@
+import { counted } from '@lvnet/core';
 import { checkDataset, type CheckedCase, type DatasetReport } from '@lvnet/volumes';
 import { print, table } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 
 /** Prints the report; the exit code says whether every case can be used. */
 export async function checkData(folder: string, { json }: { json?: boolean }): Promise<void> {

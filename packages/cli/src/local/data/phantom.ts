@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
+import { counted } from '@lvnet/core';
 import { writePhantomDataset } from '@lvnet/volumes';
 import { print, say } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 import { interruptible } from '../interruptible.js';
 
 export interface PhantomFlags {

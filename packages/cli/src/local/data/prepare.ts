@@ -1,4 +1,4 @@
-import { asFailure, Failure, type FailureCode } from '@lvnet/core';
+import { asFailure, counted, Failure, type FailureCode } from '@lvnet/core';
 import type { Store } from '@lvnet/store';
 import {
   ensurePrepared,
@@ -10,7 +10,6 @@ import {
   type StoredCase,
 } from '@lvnet/volumes';
 import { print, say } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 import { inParallel } from '../in-parallel.js';
 import { interruptible } from '../interruptible.js';
 import { hashCachePath, withStoreAt } from '../places.js';

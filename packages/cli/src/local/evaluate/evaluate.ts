@@ -1,4 +1,4 @@
-import { Failure } from '@lvnet/core';
+import { counted, Failure } from '@lvnet/core';
 import {
   caseMetricNames,
   evaluateInThread,
@@ -10,7 +10,6 @@ import {
 } from '@lvnet/evaluation';
 import { readLabelMap, samePlace, type LabelMap } from '@lvnet/volumes';
 import { print, say, table } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 import { interruptible } from '../interruptible.js';
 import { pairMasks, type MaskFiles } from './pair-files.js';
 

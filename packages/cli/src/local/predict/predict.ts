@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Manifest } from '@lvnet/checkpoints';
-import { Failure } from '@lvnet/core';
+import { counted, Failure } from '@lvnet/core';
 import { openEngine, type Engine, type EngineKind } from '@lvnet/engine';
 import { modelOf, predictCase, type Model } from '@lvnet/training';
 import {
@@ -13,7 +13,6 @@ import {
   type PreparedCase,
 } from '@lvnet/volumes';
 import { print, say, table } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 import { interruptible } from '../interruptible.js';
 import { readReference } from './checkpoint-reference.js';
 import { findScans, type Scan } from './scans.js';

@@ -1,6 +1,6 @@
+import { counted } from '@lvnet/core';
 import type { Books, Recomputed } from '@lvnet/training';
 import { table } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 
 /** The JSON of `lvnet audit`. */
 export interface Audit {

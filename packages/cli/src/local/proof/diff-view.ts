@@ -1,6 +1,6 @@
+import { counted } from '@lvnet/core';
 import type { ExperimentDifference } from '@lvnet/experiments';
 import { table } from '../../cluster/print.js';
-import { counted } from '../../words.js';
 
 export interface DiffSide {
   run: string;
