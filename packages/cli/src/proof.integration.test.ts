@@ -311,6 +311,25 @@ describe('lvnet audit, fork and diff, on a run of a local cluster', function () 
     );
   });
 
+  it('an altered line of the joined log is found and named, and so is a joined log that is gone', async () => {
+    const file = join(await copyOfStore('joined'), 'steps.jsonl');
+    const lines = (await readFile(file, 'utf8')).split('\n');
+    const digest = /"digest":"[0-9a-f]+"/;
+    const altered = lines.map((line, i) => (i === 3 ? line.replace(digest, '"digest":"0"') : line));
+    await writeFile(file, altered.join('\n'));
+    const result = await ofCopy('joined', 'audit', run, '--steps', '0');
+    assert.equal(result.code, 1);
+    assert.match(result.stdout, /^chain +broken /m);
+    assert.match(
+      result.stdout,
+      /^step \d+: \S+steps\.jsonl line 4: has another digest than the step's record$/m,
+    );
+    await rm(file);
+    const gone = await ofCopy('joined', 'audit', run, '--steps', '0');
+    assert.equal(gone.code, 1);
+    assert.match(gone.stdout, /^runs\/\w+\/steps\.jsonl is missing, the joined log of steps$/m);
+  });
+
   it('a step log that is gone is no run without steps', async () => {
     const at = await copyOfStore('wiped');
     await rm(join(at, 'steps'), { recursive: true });

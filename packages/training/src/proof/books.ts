@@ -13,6 +13,7 @@ import { buildNetwork } from '@lvnet/networks';
 import type { Store } from '@lvnet/store';
 import { epochOf, learningRateAt, type TrainingSpec } from '../spec.js';
 import { initialState } from '../state.js';
+import { checkJoinedLog } from './joined-log.js';
 import { checkLedger, type EpochLedger } from './ledger.js';
 
 /** A run's past: how it began, and how it ended, if it did. */
@@ -59,8 +60,10 @@ export async function readBooks(store: Store, past: RunPast): Promise<Books> {
     step: null,
     message: `${key} line ${String(line)}: is no record`,
   }));
+  const joined = { parts: lines, isFinished: finished !== null };
   const ofChain: Problem[] = [
     ...unreadable,
+    ...(await checkJoinedLog(store, spec.run, joined)),
     ...damagedCheckpoints,
     ...lostBeginning(spec, manifests),
     ...problems,

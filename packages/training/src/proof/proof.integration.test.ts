@@ -108,6 +108,59 @@ describe('the proof of a run on phantoms', function () {
     assert.match(problems[2] ?? '', /^null: epoch 2: never used: /);
   });
 
+  describe('reads the joined log too, and', () => {
+    const joined = () => join(run.folder, 'store', 'runs', run.spec.run, 'steps.jsonl');
+    const rewriteLine = async (line: number, change: (text: string) => string) => {
+      const lines = (await readFile(joined(), 'utf8')).split('\n');
+      await writeFile(joined(), lines.map((text, i) => (i + 1 === line ? change(text) : text)).join('\n'));
+    };
+    const other = (change: Partial<StepRecord>) => (text: string) =>
+      JSON.stringify({ ...(JSON.parse(text) as StepRecord), ...change });
+
+    for (const [what, change, found] of [
+      ['a line that is none', () => '{"step":', /^null: runs\/tiny\/steps\.jsonl line 3: is no record$/],
+      [
+        'another digest',
+        other({ digest: 'x' }),
+        /^3: \S+ line 3: has another digest than the step's record$/,
+      ],
+      [
+        'other weights',
+        other({ weights: 'x' }),
+        /^3: \S+ line 3: has another weights than the step's record$/,
+      ],
+    ] as const) {
+      it(`names ${what}, and only the first line`, async () => {
+        await rewriteLine(3, change);
+        await rewriteLine(5, change);
+        const [problem = '', ...more] = problemsOf(await readBooks(run.store, past()));
+        assert.match(problem, found);
+        assert.deepEqual(more, []);
+      });
+    }
+
+    it('says that it is missing where the store could have it', async () => {
+      const withoutAppend = { ...run.store };
+      delete withoutAppend.append;
+      for (const isEmpty of [true, false]) {
+        if (isEmpty) await writeFile(joined(), '');
+        else await rm(joined());
+        const problems = problemsOf(await readBooks(run.store, past()));
+        assert.deepEqual(problems, ['null: runs/tiny/steps.jsonl is missing, the joined log of steps']);
+        assert.deepEqual(problemsOf(await readBooks(withoutAppend, past())), []);
+      }
+    });
+
+    it('lets pass what is just being written, and steps that were done again', async () => {
+      const text = await readFile(joined(), 'utf8');
+      const again = text.split('\n').slice(0, 2).join('\n');
+      await writeFile(joined(), `${text}${again}\n{"step":8,`);
+      assert.deepEqual(problemsOf(await readBooks(run.store, past({ finished: null }))), []);
+      const [problem] = problemsOf(await readBooks(run.store, past()));
+      assert.match(problem ?? '', /line 10: is no record$/);
+    });
+  });
+
   it('names a doubled sample even where every digest was forged to fit', async () => {
     let digest = '';
     let doubled = '';
