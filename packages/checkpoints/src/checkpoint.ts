@@ -165,23 +165,21 @@ export async function deleteCheckpoint(store: Store, run: string, step: number):
 }
 
 /**
- * Takes a checkpoint that does not verify out of the run, so that it is written again when training comes to its step,
- * and that retention does not count it. Its manifest stays beside it under another name.
- *
- * @returns false where it does verify: whoever found it damaged was told so by the way
+ * Takes a checkpoint that was found damaged out of the run, so that it is written again when training comes to its step,
+ * and that retention does not count it. Its manifest stays beside it under another name. One that verifies when it is
+ * read once more, as its store had answered badly, stays where it is.
  */
-export async function setAside(store: Store, run: string, step: number): Promise<boolean> {
+export async function setAside(store: Store, run: string, step: number): Promise<void> {
   try {
     await readVerified(store, run, step);
-    return false;
+    return;
   } catch (error) {
     if (!isLost(error)) throw error;
   }
-  const manifest = await store.get(manifestKey(run, step)).catch(() => undefined);
-  if (manifest !== undefined)
-    await store.put(`${checkpointFolder(run, step)}/manifest.damaged.json`, manifest);
+  if (!(await isCompleteCheckpoint(store, run, step))) return;
+  const manifest = await store.get(manifestKey(run, step));
+  await store.put(`${checkpointFolder(run, step)}/manifest.damaged.json`, manifest);
   await store.delete(manifestKey(run, step));
-  return true;
 }
 
 const isLost = (error: unknown): boolean => {

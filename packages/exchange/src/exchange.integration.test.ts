@@ -239,7 +239,7 @@ describe('exchange with real processes', function () {
       const told = () => member.facts.flatMap((fact) => (fact.kind === 'serverError' ? [fact.message] : []));
       const endMs = performance.now() + 10_000;
       while (told().length === 0 && performance.now() < endMs) await sleep(10);
-      await sleep(500);
+      await sleep(500); // some twenty more such answers
       assert.equal(told().length, 1, 'once in a while');
       assert.match(told()[0] ?? '', /WRONGTYPE/);
       await stranger.del('{toy}:view');
